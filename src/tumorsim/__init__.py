@@ -1,0 +1,1 @@
+"""In-silico tumour-immune simulation engine."""

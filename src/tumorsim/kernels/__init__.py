@@ -1,0 +1,1 @@
+"""Performance-critical core: numpy, numba and math only."""

@@ -1,0 +1,134 @@
+"""Counter-based random numbers: Philox 4x64-10.
+
+A draw is a pure function of (seed, stream, patient, occasion, item), so neither
+threads, nor order, nor the other draws of a run can change it. Equal bit for bit
+to ``numpy.random.Philox`` with ``key=(seed, stream)`` and
+``counter=(patient, occasion, item, 0)``.
+
+Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", SC'11.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tumorsim.kernels._jit import kernel
+
+# --- the list of streams: one number a purpose, never reused -------------------
+STREAM_COVARIATES = 1
+STREAM_ENROLMENT = 2
+STREAM_ALLOCATION = 3
+STREAM_PARAMETERS = 4
+STREAM_DEPOSITS = 5
+STREAM_DE_NOVO = 6
+STREAM_LESION_BIOLOGY = 7
+STREAM_CLONES = 8
+STREAM_DETECTABILITY = 9
+STREAM_MEASUREMENT = 10
+STREAM_VISIT_JITTER = 11
+STREAM_DEATH = 12
+STREAM_DROPOUT = 13
+STREAM_EXTINCTION = 14
+STREAM_SALVAGE = 15
+STREAM_TACE = 16
+STREAM_ADHERENCE = 17
+STREAM_TOXICITY = 18
+STREAM_MANUFACTURE = 19
+STREAM_INFUSION = 20
+STREAM_RESAMPLING = 21
+
+_MASK32 = np.uint64(0xFFFFFFFF)
+_SHIFT32 = np.uint64(32)
+_MULTIPLIER_0 = np.uint64(0xD2E7470EE14C6C93)
+_MULTIPLIER_1 = np.uint64(0xCA5A826395121157)
+_WEYL_0 = np.uint64(0x9E3779B97F4A7C15)
+_WEYL_1 = np.uint64(0xBB67AE8584CAA73B)
+_SHIFT11 = np.uint64(11)
+_TO_UNIT = 1.0 / 9007199254740992.0
+_HALF = 0.5 * _TO_UNIT
+ROUNDS = 10
+
+
+@kernel
+def multiply_high(a, b):
+    """Upper 64 bits of the 128-bit product of two uint64."""
+    a_low = a & _MASK32
+    a_high = a >> _SHIFT32
+    b_low = b & _MASK32
+    b_high = b >> _SHIFT32
+    carry = (a_low * b_low) >> _SHIFT32
+    middle = a_high * b_low + carry
+    low = middle & _MASK32
+    high = middle >> _SHIFT32
+    middle = a_low * b_high + low
+    return a_high * b_high + high + (middle >> _SHIFT32)
+
+
+@kernel
+def philox(seed, stream, patient, occasion, item):
+    """Four uint64 of Philox 4x64-10 for one key and counter."""
+    k0 = np.uint64(seed)
+    k1 = np.uint64(stream)
+    # numpy increments the counter before its first block; so do we.
+    c0 = np.uint64(patient) + np.uint64(1)
+    c1 = np.uint64(occasion)
+    c2 = np.uint64(item)
+    c3 = np.uint64(0)
+    for _ in range(ROUNDS):
+        h0 = multiply_high(_MULTIPLIER_0, c0)
+        l0 = _MULTIPLIER_0 * c0
+        h1 = multiply_high(_MULTIPLIER_1, c2)
+        l1 = _MULTIPLIER_1 * c2
+        c0 = h1 ^ c1 ^ k0
+        c1 = l1
+        c2 = h0 ^ c3 ^ k1
+        c3 = l0
+        k0 = k0 + _WEYL_0
+        k1 = k1 + _WEYL_1
+    return c0, c1, c2, c3
+
+
+@kernel
+def to_unit(bits):
+    """A uint64 as a double in the open interval (0, 1), 53 bits."""
+    return float(bits >> _SHIFT11) * _TO_UNIT + _HALF
+
+
+@kernel
+def uniform(seed, stream, patient, occasion, item):
+    """One uniform draw in (0, 1)."""
+    return to_unit(philox(seed, stream, patient, occasion, item)[0])
+
+
+@kernel
+def exponential(seed, stream, patient, occasion, item):
+    """One draw of the standard exponential distribution."""
+    return -math.log(uniform(seed, stream, patient, occasion, item))
+
+
+@kernel
+def normal(seed, stream, patient, occasion, item):
+    """One standard normal draw (Box-Muller on the first two words)."""
+    words = philox(seed, stream, patient, occasion, item)
+    radius = math.sqrt(-2.0 * math.log(to_unit(words[0])))
+    return radius * math.cos(2.0 * math.pi * to_unit(words[1]))
+
+
+@kernel
+def uniforms(seed, stream, patients, occasion, item):
+    """One uniform draw for each patient number. Shape (n,)."""
+    out = np.empty(patients.size)
+    for i in range(patients.size):
+        out[i] = uniform(seed, stream, patients[i], occasion, item)
+    return out
+
+
+@kernel
+def normals(seed, stream, patients, occasion, item):
+    """One standard normal draw for each patient number. Shape (n,)."""
+    out = np.empty(patients.size)
+    for i in range(patients.size):
+        out[i] = normal(seed, stream, patients[i], occasion, item)
+    return out

@@ -1,0 +1,1 @@
+"""Frozen parameter classes, one a process, same file names as ``kernels/``."""

@@ -1,0 +1,123 @@
+"""Every array a result can hold: declared once, with unit, dimensions and meaning.
+
+HDF5 attributes, axis labels and the docs table come from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One array of a result.
+
+    Attributes
+    ----------
+    group
+        HDF5 group: ``patients``, ``visits`` or ``trajectories``.
+    name
+        Dataset name.
+    dims
+        Names of its dimensions, in order.
+    unit
+        Unit as text; ``"1"`` for fractions and codes.
+    doc
+        One sentence.
+    labels
+        For codes: meaning of 0, 1, 2, ...
+    """
+
+    group: str
+    name: str
+    dims: tuple[str, ...]
+    unit: str
+    doc: str
+    labels: tuple[str, ...] = ()
+
+
+ONCE = ("patient",)
+EACH = ("arm", "patient")
+VISIT = ("arm", "patient", "visit")
+TRACE = ("arm", "trace", "time")
+RESPONSES = ("not evaluable", "CR", "PR", "SD", "PD")
+CAUSES = ("alive", "tumour", "liver", "other")
+
+PATIENTS = (
+    Variable("patients", "age", ONCE, "year", "Age at randomisation."),
+    Variable("patients", "male", ONCE, "1", "Sex.", ("female", "male")),
+    Variable("patients", "weight", ONCE, "kg", "Body weight."),
+    Variable("patients", "hbv", ONCE, "1", "Chronic hepatitis B.", ("no", "yes")),
+    Variable("patients", "cirrhosis", ONCE, "1", "Liver cirrhosis.", ("no", "yes")),
+    Variable("patients", "platelets", ONCE, "1e3/uL", "Platelet count."),
+    Variable("patients", "child_pugh", ONCE, "1", "Child-Pugh class.", ("A", "B")),
+    Variable("patients", "modality", ONCE, "1", "Index treatment.", ("none", "resection", "RFA", "PEI")),
+    Variable("patients", "index_diameter", ONCE, "mm", "Diameter of the largest lesion at the index treatment or baseline."),
+    Variable("patients", "index_number", ONCE, "1", "Number of lesions at the index treatment or baseline."),
+    Variable("patients", "enrolment_time", ONCE, "day", "Randomisation, from the first enrolment."),
+    Variable("patients", "lymphocyte_factor", ONCE, "1", "Collection yield against a healthy donor."),
+    Variable("patients", "growth_rate", ONCE, "1/day", "Typical net growth rate of this patient's lesions."),
+    Variable("patients", "assigned", EACH, "1", "Whether the patient belongs to this arm.", ("no", "yes")),
+    Variable("patients", "censor_time", EACH, "day", "End of observation: drop-out or data cut-off, from randomisation."),
+    Variable("patients", "dropout_time", EACH, "day", "Loss to follow-up, from randomisation; NaN if none before cut-off."),
+    Variable("patients", "death_time", EACH, "day", "Death, from randomisation; NaN if alive at cut-off."),
+    Variable("patients", "death_cause", EACH, "1", "Cause of death.", CAUSES),
+    Variable("patients", "progression_time", EACH, "day", "First visit with recurrence (adjuvant) or RECIST 1.1 progression; NaN if none."),
+    Variable("patients", "mrecist_progression_time", EACH, "day", "First visit with mRECIST progression; NaN if none."),
+    Variable("patients", "salvage", EACH, "1", "First treatment after progression.", ("none", "curative", "TACE", "TKI", "supportive")),
+    Variable("patients", "infusions", EACH, "1", "Cell infusions received."),
+    Variable("patients", "cells_infused", EACH, "cell", "Effector cells received."),
+    Variable("patients", "resistant_time", EACH, "day", "First time the drug-resistant fraction exceeds one half; NaN if never."),
+    Variable("patients", "lesions_extinct", EACH, "1", "Lesions that died out."),
+    Variable("patients", "steps", EACH, "1", "Accepted integration steps."),
+    Variable("patients", "status", EACH, "1", "Outcome of the integration.", ("done", "step too small", "not finite", "too many steps")),
+    Variable("patients", "failure_time", EACH, "day", "Time at which the integration failed; NaN if it did not."),
+)
+
+VISITS = (
+    Variable("visits", "visit_time", VISIT, "day", "Time of the visit, from randomisation; NaN if it did not take place."),
+    Variable("visits", "sum_diameters", VISIT, "mm", "Measured sum of target lesion diameters."),
+    Variable("visits", "sum_viable_diameters", VISIT, "mm", "Measured sum of viable (enhancing) target diameters."),
+    Variable("visits", "lesions_seen", VISIT, "1", "Lesions seen."),
+    Variable("visits", "new_lesion", VISIT, "1", "A lesion not seen before.", ("no", "yes")),
+    Variable("visits", "response_recist", VISIT, "1", "RECIST 1.1 category.", RESPONSES),
+    Variable("visits", "response_mrecist", VISIT, "1", "mRECIST category.", RESPONSES),
+)
+
+TRAJECTORIES = (
+    Variable("trajectories", "sensitive", TRACE, "cell", "Drug-sensitive cells (clones S and A), all lesions."),
+    Variable("trajectories", "resistant", TRACE, "cell", "Drug-resistant cells (clones R and RA), all lesions."),
+    Variable("trajectories", "antigen_low", TRACE, "cell", "Antigen-low cells (clones A and RA), all lesions."),
+    Variable("trajectories", "dead_cells", TRACE, "cell", "Dead cells awaiting clearance, all lesions."),
+    Variable("trajectories", "tumour_volume", TRACE, "mL", "Volume of all lesions, dead cells included."),
+    Variable("trajectories", "largest_diameter", TRACE, "mm", "Diameter of the largest lesion."),
+    Variable("trajectories", "lesions", TRACE, "1", "Lesions present."),
+    Variable("trajectories", "drug_concentration", TRACE, "nmol/L", "Plasma concentration of the first drug."),
+    Variable("trajectories", "effectors_blood", TRACE, "cell", "Infused effectors in blood."),
+    Variable("trajectories", "effectors_lung", TRACE, "cell", "Infused effectors in the lung."),
+    Variable("trajectories", "effectors_liver", TRACE, "cell", "Infused effectors in the liver."),
+    Variable("trajectories", "effectors_tumour", TRACE, "cell", "Functional infused effectors in lesions."),
+    Variable("trajectories", "effectors_exhausted", TRACE, "cell", "Exhausted infused effectors in lesions."),
+    Variable("trajectories", "memory", TRACE, "1", "Memory CD8 T cells, fraction of their ceiling."),
+    Variable("trajectories", "liver_reserve", TRACE, "1", "Liver reserve (1 = healthy)."),
+    Variable("trajectories", "capacity", TRACE, "cell", "Vascular capacity of the largest lesion."),
+    Variable("trajectories", "maturity", TRACE, "1", "Vessel maturity of the largest lesion."),
+    Variable("trajectories", "perfusion", TRACE, "1", "Perfusion of the largest lesion against normal."),
+    Variable("trajectories", "vegf", TRACE, "pg/mL", "VEGF in the largest lesion."),
+)
+
+VARIABLES = PATIENTS + VISITS + TRAJECTORIES
+
+
+def variable(name: str) -> Variable:
+    """The declaration of one array.
+
+    Raises
+    ------
+    KeyError
+        No such variable; the message lists the names.
+    """
+    for declared in VARIABLES:
+        if declared.name == name:
+            return declared
+    raise KeyError(f"{name!r}; known: {', '.join(v.name for v in VARIABLES)}")
