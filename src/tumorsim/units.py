@@ -1,16 +1,20 @@
 """Quantities with units, in one internal system: day, um, cell, nmol/L, mg.
 
-``parse_quantity("0.8 1/h", "rate")`` gives 19.2 (per day). The text must match
-``number unit`` before anything else looks at it, so that hostile arithmetic never
-reaches the unit library.
+``parse_quantity("0.8 1/h", "rate")`` gives 19.2 (per day). Text must match
+``number unit`` before anything looks at it, and the unit a small grammar of names,
+``*``, ``/`` and powers up to 9, so that no arithmetic of a stranger is evaluated.
+Factors are exact fractions and a quantity is rounded once: ``2.1 cm`` and
+``21 mm`` are the same bits. A name that the table below does not hold is looked
+up in pint, one bare name at a time; pint is imported only then.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from fractions import Fraction
+from functools import cache, lru_cache
+from typing import Final
 
 
 class UnitError(ValueError):
@@ -40,7 +44,7 @@ DIMENSIONS: dict[str, Dimension] = {
     d.name: d
     for d in (
         Dimension("duration", "day", "14 day"),
-        Dimension("rate", "1/day", "0.8 1/h"),
+        Dimension("rate", "1/day", "0.01 1/day"),
         Dimension("length", "um", "21 mm"),
         Dimension("cells", "cell", "6.4e9 cells"),
         Dimension("cell_flux", "cell/day", "1e4 cells/day"),
@@ -65,32 +69,244 @@ DIMENSIONS: dict[str, Dimension] = {
     )
 }
 
-_QUANTITY = re.compile(
-    r"^\s*(?P<number>[+-]?(?:\d{1,15}(?:\.\d{0,17})?|\.\d{1,17})(?:[eE][+-]?\d{1,2})?)"
-    r"\s*(?P<unit>%|[A-Za-zµ0-9][A-Za-z0-9µ*/^()\s.]{0,40})?\s*$"
+# Exponents of (time, length, mass, amount, cell); base units day, um, mg, nmol, cell.
+_Powers = tuple[int, int, int, int, int]
+_NONE: Final[_Powers] = (0, 0, 0, 0, 0)
+_TIME: Final[_Powers] = (1, 0, 0, 0, 0)
+_LENGTH: Final[_Powers] = (0, 1, 0, 0, 0)
+_MASS: Final[_Powers] = (0, 0, 1, 0, 0)
+_AMOUNT: Final[_Powers] = (0, 0, 0, 1, 0)
+_CELL: Final[_Powers] = (0, 0, 0, 0, 1)
+_VOLUME: Final[_Powers] = (0, 3, 0, 0, 0)
+_MOLAR: Final[_Powers] = (0, -3, 0, 1, 0)
+
+MAX_POWER: Final = 9
+MAX_TEXT: Final = 80
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """A unit: how many base units it is, exactly, and the powers of the base."""
+
+    factor: Fraction
+    powers: _Powers
+
+    def times(self, other: _Unit, power: int = 1) -> _Unit:
+        """Product of this unit with ``other ** power``."""
+        a, b = self.powers, other.powers
+        powers = tuple(x + power * y for x, y in zip(a, b, strict=True))
+        return _Unit(self.factor * other.factor**power, powers)  # type: ignore[arg-type]
+
+
+_ONE: Final = _Unit(Fraction(1), _NONE)
+
+
+def _with_prefixes(names: str, prefixes: dict[str, str], powers: _Powers) -> dict[str, _Unit]:
+    """Units for every prefix and every name; factors as text of exact numbers."""
+    return {prefix + name: _Unit(Fraction(size), powers) for prefix, size in prefixes.items() for name in names.split()}
+
+
+def _table() -> dict[str, _Unit]:
+    units: dict[str, _Unit] = {}
+    times = {
+        "s sec second seconds": "1/86400",
+        "min minute minutes": "1/1440",
+        "h hr hrs hour hours": "1/24",
+        "d day days": "1",
+        "w wk wks week weeks": "7",
+        "mo month months": "1461/48",  # 365.25/12 days
+        "y yr yrs year years": "1461/4",  # 365.25 days
+    }
+    for names, size in times.items():
+        units |= _with_prefixes(names, {"": size}, _TIME)
+    units |= _with_prefixes("m", {"": "1e6", "d": "1e5", "c": "1e4", "m": "1e3", "u": "1", "n": "1e-3"}, _LENGTH)
+    units |= _with_prefixes("g", {"k": "1e6", "": "1e3", "m": "1", "u": "1e-3", "n": "1e-6", "p": "1e-9"}, _MASS)
+    amounts = {"": "1e9", "m": "1e6", "u": "1e3", "n": "1", "p": "1e-3", "f": "1e-6"}
+    units |= _with_prefixes("mol", amounts, _AMOUNT)
+    # mol/L = 1e9 nmol / 1e15 um^3
+    molar = {prefix: f"{Fraction(size) / 10**15}" for prefix, size in amounts.items()}
+    units |= _with_prefixes("M", molar, _MOLAR)
+    litres = {"": "1e15", "d": "1e14", "m": "1e12", "u": "1e9", "n": "1e6", "p": "1e3", "f": "1"}
+    units |= _with_prefixes("L l", litres, _VOLUME)
+    units |= _with_prefixes("cell cells", {"": "1"}, _CELL)
+    units["%"] = _Unit(Fraction(1, 100), _NONE)
+    return units
+
+
+_UNITS: Final = _table()
+
+# Typed by hand in many ways; the micro sign and the Greek letter look alike.
+_SPELLINGS: Final = str.maketrans(
+    {
+        "µ": "u",
+        "μ": "u",
+        "·": "*",
+        "−": "-",
+        "⁻": "-",
+        "¹": "1",
+        "²": "2",
+        "³": "3",
+        "×": "x",
+        "\u00a0": " ",
+        "\u202f": " ",
+    }
 )
+_SUPERSCRIPT: Final = re.compile(r"(?<=[A-Za-z])(⁻?[¹²³])")
+
+_NUMBER: Final = r"[+-]?(?:\d{1,25}(?:\.\d{0,25})?|\.\d{1,25})(?:[eE][+-]?\d{1,3})?"
+_QUANTITY: Final = re.compile(
+    rf"^\s*(?P<number>{_NUMBER})(?:\s*x\s*10\^(?P<power>[+-]?\d{{1,2}}))?"
+    r"\s*(?P<unit>[%A-Za-z0-9/(][%A-Za-z0-9*/^()\s.+-]{0,60})?\s*$",
+    re.ASCII,
+)
+_TOKEN: Final = re.compile(
+    r"\s*(?:(?P<name>[A-Za-z]{1,24}|%)|(?P<number>\d{1,9}(?:\.\d{1,9})?(?:[eE][+-]?\d{1,2})?)|(?P<sign>\*\*|[*/^()]))"
+)
+_POWER: Final = re.compile(r"\s*(?P<power>[+-]?\d{1,60})")
+_TIGHT_POWER: Final = re.compile(r"(?P<power>[+-]?\d{1,60})")
 
 
 @cache
-def _registry() -> Any:
+def _pint_unit(name: str) -> _Unit | None:
+    """Unit that pint knows by a bare name, in base units; None if it has none.
+
+    The import costs about half a second, so only names outside `_UNITS` come here.
+    """
     import pint
 
-    registry = pint.UnitRegistry()
-    registry.define("cell = [cell]")
-    registry.define("@alias cell = cells")
-    return registry
-
-
-@cache
-def _factor(unit: str, internal: str) -> float:
-    """Factor from ``unit`` to ``internal``; raises UnitError when incompatible."""
-    if unit == internal:
-        return 1.0
-    registry = _registry()
     try:
-        return float(registry.Quantity(1.0, unit).to(internal).magnitude)
-    except Exception as error:
-        raise UnitError(str(error)) from error
+        one, two = (pint.application_registry.Quantity(k, name).to_base_units() for k in (1.0, 2.0))
+        held = dict(one.dimensionality)
+        linear = abs(two.magnitude - 2.0 * one.magnitude) <= 1e-12 * abs(two.magnitude)
+    except Exception:  # pint raises many kinds for names that are no plain unit
+        return None
+    if not linear or not held or set(held) - {"[time]", "[length]", "[mass]", "[substance]"}:
+        return None  # offsets (degC), logarithms (dB), constants (pi), and what has no place here (ampere)
+    exponents = [held.get(key, 0) for key in ("[time]", "[length]", "[mass]", "[substance]")]
+    if any(float(e) != int(e) or abs(e) > MAX_POWER for e in exponents):
+        return None
+    unit = _Unit(Fraction(f"{float(one.magnitude):.15g}"), _NONE)
+    # pint's base units: second, metre, kilogram (or gram), mole
+    for base, exponent in zip(("s", "m", "kg" if "kilogram" in str(one.units) else "g", "mol"), exponents, strict=True):
+        unit = unit.times(_UNITS[base], int(exponent))
+    return unit
+
+
+def _nearest(name: str) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, _UNITS, n=1, cutoff=0.5)
+    folded = [known for known in _UNITS if known.lower() == name.lower()]
+    best = (folded or close or [""])[0]
+    return f' (did you mean "{best}"?)' if best else ""
+
+
+class _UnitParser:
+    """Recursive descent over ``term {(* | /) term}``; a term is a name, number or group, with a power."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+
+    def parse(self) -> _Unit:
+        unit = self._product()
+        if self.text[self.at :].strip():
+            raise UnitError(f'has "{self.text[self.at :].strip()}", which does not belong in a unit')
+        return unit
+
+    def _next(self) -> re.Match[str] | None:
+        return _TOKEN.match(self.text, self.at)
+
+    def _take(self, sign: str) -> bool:
+        token = self._next()
+        if token is None or token["sign"] != sign:
+            return False
+        self.at = token.end()
+        return True
+
+    def _product(self) -> _Unit:
+        # "/uL" is a reciprocal: nothing before the bar means one
+        unit = _ONE if (token := self._next()) and token["sign"] == "/" else self._term()
+        divided = False
+        while True:
+            if self._take("*"):
+                unit = unit.times(self._term())
+            elif self._take("/"):
+                unit, divided = unit.times(self._term(), -1), True
+            elif (token := self._next()) and (token["name"] or token["number"]):
+                if divided:  # "mg/kg day" may mean either
+                    raise UnitError(f'is ambiguous, write "*" or "/" before "{token[0].strip()}"')
+                unit = unit.times(self._term())
+            else:
+                return unit
+
+    def _term(self) -> _Unit:
+        token = self._next()
+        if token is None or token["sign"] not in (None, "("):
+            raise UnitError("lacks the name of a unit")
+        self.at = token.end()
+        if token["sign"] == "(":
+            unit = self._product()
+            if not self._take(")"):
+                raise UnitError('lacks a ")"')
+        elif token["number"]:
+            unit = _Unit(Fraction(token["number"]), _NONE)
+            if not unit.factor:
+                raise UnitError("has a unit of zero")
+        else:
+            unit = self._named(token["name"])
+        return self._powered(unit, tight=bool(token["name"]))
+
+    def _named(self, name: str) -> _Unit:
+        unit = _UNITS.get(name) or _pint_unit(name)
+        if unit is None:
+            raise UnitError(f'has an unknown unit "{name}"{_nearest(name)}')
+        return unit
+
+    def _powered(self, unit: _Unit, *, tight: bool) -> _Unit:
+        """``unit`` to the power that follows; "m2" and "day-1" count as powers when ``tight``."""
+        explicit = self._take("**") or self._take("^")
+        if not explicit and not tight:
+            return unit
+        match = (_POWER if explicit else _TIGHT_POWER).match(self.text, self.at)
+        if match is None:
+            if explicit:
+                raise UnitError("has a power that is no whole number")
+            return unit
+        self.at = match.end()
+        if len(match["power"]) > 2 or abs(int(match["power"])) > MAX_POWER:
+            raise UnitError(f"has a power above {MAX_POWER}")
+        if (token := self._next()) and token["sign"] in ("**", "^"):
+            raise UnitError("has a power of a power")
+        return _ONE.times(unit, int(match["power"]))
+
+
+@lru_cache(maxsize=2048)
+def _unit(text: str) -> _Unit:
+    """The unit that ``text`` spells."""
+    return _UNITS.get(text) or _UnitParser(text).parse()
+
+
+@lru_cache(maxsize=2048)
+def _factor(text: str, dimension: str) -> Fraction:
+    """Exact factor from the unit ``text`` to the internal unit of ``dimension``."""
+    kind = DIMENSIONS[dimension]
+    unit, internal = _unit(text), _unit(kind.internal)
+    if unit.powers != internal.powers:
+        raise UnitError(f"{_described(unit.powers)} where {_article(kind)} is due")
+    return unit.factor / internal.factor
+
+
+def _article(kind: Dimension) -> str:
+    name = kind.name.replace("_", " ")
+    return "a number without unit" if kind.internal == "1" else f"a {name} ({kind.internal})"
+
+
+def _described(powers: _Powers) -> str:
+    for kind in DIMENSIONS.values():
+        if _unit(kind.internal).powers == powers:
+            return f"is {_article(kind)}"
+    return "has another dimension"
 
 
 def parse_quantity(text: object, dimension: str) -> float:
@@ -103,36 +319,68 @@ def parse_quantity(text: object, dimension: str) -> float:
     dimension
         A key of `DIMENSIONS`.
 
+    Returns
+    -------
+    float
+        Correctly rounded: two spellings of one quantity give the same bits.
+
     Raises
     ------
     UnitError
         No unit where one is due, an unknown unit, or a wrong dimension.
     """
     kind = DIMENSIONS[dimension]
-    if isinstance(text, bool):
-        raise UnitError(f'must be a quantity, e.g. "{kind.example}"')
-    if isinstance(text, int | float):
-        if dimension == "dimensionless":
-            return float(text)
-        raise UnitError(f'{text} has no unit, write e.g. "{kind.example}"')
-    if not isinstance(text, str) or len(text) > 80:
-        raise UnitError(f'must be a quantity, e.g. "{kind.example}"')
-    match = _QUANTITY.match(text)
+    example = f'e.g. "{kind.example}"'
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        return _bare_number(text, kind)
+    if not isinstance(text, str):
+        raise UnitError(f"must be a quantity, {example}")
+    match = _QUANTITY.match(_plain_spelling(text)) if len(text) <= MAX_TEXT else None
     if match is None:
-        raise UnitError(f'"{text[:40]}" is not a number and a unit, write e.g. "{kind.example}"')
-    number, unit = float(match["number"]), (match["unit"] or "").strip()
-    if not unit:
-        if dimension == "dimensionless":
-            return number
-        raise UnitError(f'"{text}" has no unit, write e.g. "{kind.example}"')
-    if unit == "%":
-        if dimension == "dimensionless":
-            return number / 100.0
-        raise UnitError(f'"{text}" is a percentage where {kind.internal} is due, e.g. "{kind.example}"')
+        raise UnitError(f"{shown(text)} is not a number and a unit, write {example}")
+    unit = (match["unit"] or "").strip()
+    if not unit and dimension != "dimensionless":
+        raise UnitError(f"{shown(text)} has no unit, write {example}")
     try:
-        return number * _factor(unit, kind.internal)
+        return _scaled(match, _factor(unit, dimension) if unit else Fraction(1))
     except UnitError as error:
-        raise UnitError(f'"{text}" cannot be read as {kind.name} ({kind.internal}), e.g. "{kind.example}"') from error
+        raise UnitError(f"{shown(text)} {error}, {example}") from None
+
+
+def _plain_spelling(text: str) -> str:
+    return _SUPERSCRIPT.sub(lambda power: "^" + power[0], text).translate(_SPELLINGS)
+
+
+def _bare_number(number: float, kind: Dimension) -> float:
+    if kind.internal != "1":
+        raise UnitError(f'{number!r:.40} has no unit, write e.g. "{kind.example}"')
+    try:
+        value = float(number)
+    except OverflowError:
+        raise UnitError(f'the number is too large, e.g. "{kind.example}"') from None
+    if value != value or value in (float("inf"), float("-inf")):
+        raise UnitError(f'{number} is not a finite number, e.g. "{kind.example}"')
+    return value
+
+
+def _scaled(match: re.Match[str], factor: Fraction) -> float:
+    """The product, rounded once; a negative zero stays as written."""
+    exact = Fraction(match["number"]) * Fraction(10) ** int(match["power"] or 0) * factor
+    try:
+        value = float(exact) if exact else float(match["number"])
+    except OverflowError:
+        value = float("inf")
+    if value in (float("inf"), float("-inf")):
+        raise UnitError("is too large a number")
+    if exact and not value:
+        raise UnitError("is too small a number")
+    return value
+
+
+def shown(text: object) -> str:
+    """``text`` in quotes, cut to what a message can hold, without control characters."""
+    plain = "".join(c if c.isprintable() else "?" for c in str(text)[:41])
+    return f'"{plain}"' if len(plain) <= 40 else f'"{plain[:37]}..."'
 
 
 def format_quantity(value: float, dimension: str) -> str:

@@ -5,7 +5,10 @@ HDF5 attributes, axis labels and the docs table come from here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -121,3 +124,43 @@ def variable(name: str) -> Variable:
         if declared.name == name:
             return declared
     raise KeyError(f"{name!r}; known: {', '.join(v.name for v in VARIABLES)}")
+
+
+@dataclass(frozen=True)
+class TrialData:
+    """A finished trial in memory: every declared array, and the axes.
+
+    Attributes
+    ----------
+    arms, labels
+        Arm names (axis ``arm``) and what people call them.
+    arrays
+        Arrays by variable name; shapes follow `Variable.dims`; missing is NaN.
+    patient
+        Patient numbers, axis ``patient``.
+    trace
+        Numbers of the patients with stored trajectories, axis ``trace``.
+    time
+        Days from randomisation, axis ``time`` of the trajectories.
+    setting
+        ``adjuvant`` or ``advanced``.
+    allocation
+        ``twins``: every virtual patient enters every arm. ``randomised``: one arm each.
+    """
+
+    arms: tuple[str, ...]
+    labels: tuple[str, ...]
+    arrays: dict[str, NDArray[np.generic]] = field(repr=False)
+    patient: NDArray[np.int64] = field(repr=False)
+    trace: NDArray[np.int64] = field(repr=False)
+    time: NDArray[np.float64] = field(repr=False)
+    setting: str = "adjuvant"
+    allocation: str = "twins"
+
+    def __getitem__(self, name: str) -> NDArray[np.generic]:
+        return self.arrays[name]
+
+    @property
+    def size(self) -> int:
+        """Number of virtual patients."""
+        return int(self.patient.size)

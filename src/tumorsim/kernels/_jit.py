@@ -60,10 +60,11 @@ def cache_directory() -> Path:
     return folder
 
 
-if "numba" not in sys.modules and "NUMBA_CACHE_DIR" not in os.environ:
-    os.environ["NUMBA_CACHE_DIR"] = str(cache_directory())
+import numba  # noqa: E402
 
-import numba  # noqa: E402  (the cache directory must be set first)
+# Set on the module rather than by environment, so that it also holds where numba came first.
+if not os.environ.get("NUMBA_CACHE_DIR"):
+    numba.config.CACHE_DIR = str(cache_directory())
 
 prange = numba.prange
 

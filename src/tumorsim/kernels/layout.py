@@ -9,6 +9,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
 
 class Growth(NamedTuple):
     growth_rate: float
@@ -127,6 +133,17 @@ class CellProduct(NamedTuple):
     car_gain: float
 
 
+class Tace(NamedTuple):
+    complete_probability: float
+    complete_survival: float
+    necrosis_mean: float
+    necrosis_sd: float
+    embolised_fraction: float
+    vegf_pulse: float
+    liver_cost: float
+    mortality: float
+
+
 # --- the state vector of one patient -------------------------------------------
 # body: drugs x (central mg, peripheral mg), products x (blood, lung, liver, rest
 # cells), memory (0-1), liver reserve (0-1), cumulative hazard by tumour, liver and
@@ -159,3 +176,173 @@ CAUSE_NONE, CAUSE_TUMOUR, CAUSE_LIVER, CAUSE_OTHER = 0, 1, 2, 3
 
 # responses, ordered from best to worst; NOT_EVALUABLE when nothing was imaged
 RESPONSE_NONE, RESPONSE_CR, RESPONSE_PR, RESPONSE_SD, RESPONSE_PD = 0, 1, 2, 3, 4
+
+
+class DrugEffects(NamedTuple):
+    """What all drugs together do at one moment; sensitive and resistant cells apart."""
+
+    births_sensitive: float
+    births_resistant: float
+    killing_sensitive: float
+    killing_resistant: float
+    sprouting_sensitive: float
+    sprouting_resistant: float
+    effectors: float
+    opsonisation: float
+
+
+def record(declared: type, *more: tuple[str, str]) -> np.dtype:
+    """Record type with the fields of a declared tuple, all float64, and ``more`` after them."""
+    return np.dtype([(name, "f8") for name in declared._fields] + list(more))  # type: ignore[attr-defined]
+
+
+# Kernels take parameters and rows as records: one pointer each. The same fields as
+# tuples of scalars made every call pass a hundred values and compilation five times longer.
+DRUG = record(Drug, ("until_progression", "f8"))
+PRODUCT = record(CellProduct, ("until_progression", "f8"))
+QUANTILES = 129  # points of the tabulated necrosis law
+PROCEDURE = np.dtype([*record(Tace).descr, ("necrosis_quantiles", "f8", (QUANTILES,))])  # of the Beta law
+TRAITS = np.dtype(
+    [
+        ("growth", record(Growth)),
+        ("resistance", record(Resistance)),
+        ("vessels", record(Vessels)),
+        ("trafficking", record(Trafficking)),
+        ("suppression", record(Suppression)),
+        ("memory", record(Memory)),
+        ("liver", record(Liver)),
+        ("hazards", record(Hazards)),
+        ("number", "i8"),  # patient number, key of every draw
+        ("age", "f8"),  # year
+        ("cirrhosis", "f8"),  # 0 or 1
+        ("reserve", "f8"),  # liver reserve at entry
+        ("end", "f8"),  # day of the data cut-off from randomisation
+    ]
+)
+LESION = np.dtype(
+    [
+        ("arrival", "f8"),  # day; <= 0 means present at entry
+        ("mark", "f8"),  # uniform; a de novo lesion arrives when it exceeds the protection
+        ("cells", "f8", (CLONES,)),  # clones S, R, A, RA at arrival
+        ("capacity", "f8"),  # cells
+        ("rate", "f8"),  # net growth rate, 1/day
+        ("threshold", "f8"),  # mm, smallest diameter at which it is seen
+        ("key", "i8"),  # key of its draws; does not shift when other lesions come or go
+    ]
+)
+EVENT = np.dtype([("time", "f8"), ("kind", "i8"), ("index", "i8"), ("value", "f8")])
+INTAKE = np.dtype([("rate", "f8"), ("start", "f8")])  # mg/day now; day of the first dose, inf before it
+SLOT = np.dtype(
+    [
+        ("lesion", "i8"),  # number within the patient
+        ("key", "i8"),
+        ("rate", "f8"),  # net growth rate, 1/day
+        ("threshold", "f8"),  # mm
+        ("small", "f8"),  # cells when the lesion became small; 0 while it is not
+    ]
+)
+MARK = np.dtype([("seen", "i8"), ("target", "i8"), ("entries", "i8")])  # entries: into the small regime
+MEMO = np.dtype(
+    [
+        ("step", "f8"),  # current step size, day
+        ("error", "f8"),  # of the last accepted step
+        ("due", "f8"),  # day of the next salvage treatment; inf = none planned
+        ("line", "i8"),  # LINE code
+        ("decisions", "i8"),  # salvage decisions so far
+        ("sessions", "i8"),  # TACE sessions so far
+        ("baseline", "f8"),  # mm, -1 before the baseline visit
+        ("nadir", "f8"),
+        ("viable_baseline", "f8"),
+        ("viable_nadir", "f8"),
+        ("limits", "f8", (3,)),  # cumulative hazards (tumour, liver, other) at which the patient dies
+        ("traced", "i8"),  # points of the trajectory stored so far
+    ]
+)
+POLICY = np.dtype(
+    [
+        ("seed", "i8"),
+        ("adjuvant", "i8"),
+        ("measurement_cv", "f8"),
+        ("measurable_diameter", "f8"),  # mm
+        ("target_lesions", "i8"),
+        ("salvage_delay", "f8"),
+        ("curative_probability", "f8"),
+        ("curative_at_most", "i8"),
+        ("residual_fraction", "f8"),
+        ("tace", "i8"),  # procedure on demand after progression
+        ("tace_at_most", "i8"),
+        ("tace_interval", "f8"),
+        ("rescue_drug", "i8"),  # -1 = none
+        ("rescue_rate", "f8"),  # mg/day
+        ("relative_tolerance", "f8"),
+        ("max_steps", "i8"),
+    ]
+)
+OUTCOME_NAMES = (
+    "death_time", "death_cause", "progression_time", "mrecist_progression_time", "salvage", "infusions",
+    "cells_infused", "resistant_time", "lesions_extinct", "steps", "status", "failure_time",
+)  # fmt: skip
+VISIT_NAMES = (
+    "visit_time", "sum_diameters", "sum_viable_diameters", "lesions_seen", "new_lesion",
+    "response_recist", "response_mrecist",
+)  # fmt: skip
+TRACE_NAMES = (
+    "sensitive", "resistant", "antigen_low", "dead_cells", "tumour_volume", "largest_diameter", "lesions",
+    "drug_concentration", "effectors_blood", "effectors_lung", "effectors_liver", "effectors_tumour",
+    "effectors_exhausted", "memory", "liver_reserve", "capacity", "maturity", "perfusion", "vegf",
+)  # fmt: skip
+OUTCOME = np.dtype([(name, "f8") for name in OUTCOME_NAMES])
+VISIT = np.dtype([(name, "f8") for name in VISIT_NAMES])
+TRACE = np.dtype([(name, "f8") for name in TRACE_NAMES])
+
+
+class Patient(NamedTuple):
+    """What the right-hand side of one patient needs; constant between two events."""
+
+    traits: Floats  # record TRAITS
+    drugs: Floats  # (drug,) records DRUG
+    products: Floats  # (product,) records PRODUCT
+    procedures: Floats  # (procedure,) records PROCEDURE, the same for every patient
+    intake: Floats  # (drug,) records INTAKE
+    slots: Floats  # (slot,) records SLOT, one a present lesion
+
+
+class Work(NamedTuple):
+    """Mutable state of the patient in hand. Bind an array to a name before writing to it."""
+
+    y: Floats  # (states,) body, then lesions by slot
+    y_new: Floats
+    k: Floats  # (7, states) derivatives at the stages
+    atol: Floats  # (states,)
+    memo: Floats  # record MEMO
+    marks: Floats  # (lesion,) records MARK
+    stopped: Ints  # (drug + product,) given no more
+
+
+class Cohort(NamedTuple):
+    """Inputs of a batch of patients; lesions and events are ragged, by offset."""
+
+    traits: Floats  # (n,) TRAITS
+    drugs: Floats  # (n, drug) DRUG
+    products: Floats  # (n, product) PRODUCT
+    procedures: Floats  # (procedure,) PROCEDURE
+    lesion_offset: Ints  # (n + 1,)
+    lesions: Floats  # (lesion,) LESION, by arrival within a patient
+    event_offset: Ints  # (n + 1,)
+    events: Floats  # (event,) EVENT, by time within a patient
+
+
+class Outcomes(NamedTuple):
+    """Outputs of a batch of one arm; one row a patient."""
+
+    event: Floats  # (n,) OUTCOME
+    visit: Floats  # (n, visit) VISIT
+    trace: Floats  # (traced, time) TRACE
+    trace_time: Floats  # (time,)
+    trace_row: Ints  # (n,) row in trace, -1 = not traced
+    memo: Floats  # (n,) MEMO, zeroed: the kernel's own notes on each patient
+
+
+LINE_NONE, LINE_TACE, LINE_RESCUE, LINE_SUPPORTIVE = 0, 1, 2, 3
+STATUS_DONE, STATUS_SMALL_STEP, STATUS_NOT_FINITE, STATUS_MANY_STEPS = 0, 1, 2, 3
+SALVAGE_NONE, SALVAGE_CURATIVE, SALVAGE_TACE, SALVAGE_TKI, SALVAGE_SUPPORTIVE = 0, 1, 2, 3, 4

@@ -132,3 +132,12 @@ def normals(seed, stream, patients, occasion, item):
     for i in range(patients.size):
         out[i] = normal(seed, stream, patients[i], occasion, item)
     return out
+
+
+@kernel
+def pair_uniforms(seed, stream, patients, occasion, items):
+    """One uniform draw for each (patient, item) pair. Shape (n,)."""
+    out = np.empty(patients.size)
+    for i in range(patients.size):
+        out[i] = uniform(seed, stream, patients[i], occasion, items[i])
+    return out

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, field_validator, model_serializer
+from pydantic_core import CoreSchema, core_schema
 from pydantic_core.core_schema import ValidationInfo
 
-from tumorsim.units import DIMENSIONS, UnitError, format_quantity, parse_quantity
+from tumorsim.units import DIMENSIONS, Dimension, UnitError, format_quantity, parse_quantity
 
 Status = Literal["measured", "fitted", "assumed"]
 
@@ -17,8 +20,52 @@ class Block(BaseModel):
     """A part of a scenario: frozen, and unknown keys are refused."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True, allow_inf_nan=False
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        validate_default=True,
+        allow_inf_nan=False,
+        defer_build=True,
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, raw: object, info: ValidationInfo) -> object:
+        # pydantic would read `true` as 1
+        if isinstance(raw, bool) and cls.model_fields[str(info.field_name)].annotation in (int, float):
+            raise ValueError("must be a number, e.g. 1")
+        return raw
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Marks a number that is written with a unit: text in YAML and JSON, internal unit in memory."""
+
+    dimension: str
+
+    def read(self, raw: object) -> float:
+        """Number in the internal unit; raises `UnitError`."""
+        return parse_quantity(raw, self.dimension)
+
+    def write(self, value: float) -> float | str:
+        """What `read` reads back to the same bits."""
+        return value if self.dimension == "dimensionless" else format_quantity(value, self.dimension)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        writer = core_schema.plain_serializer_function_ser_schema(self.write, when_used="json-unless-none")
+        return core_schema.no_info_before_validator_function(self.read, handler(source), serialization=writer)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: Any) -> dict[str, Any]:
+        return quantity_schema(self.dimension)
+
+
+def quantity_schema(dimension: str) -> dict[str, Any]:
+    """JSON Schema of a quantity as it is written."""
+    kind = DIMENSIONS[dimension]
+    if kind.internal == "1":
+        return {"type": ["number", "string"], "examples": [float(kind.example)]}
+    # a number, then at least one letter or sign of a unit
+    return {"type": "string", "pattern": r"^\s*[+-]?[0-9.].*[A-Za-zµμ%/]", "examples": [kind.example]}
 
 
 class Parameter(Block):
@@ -31,7 +78,7 @@ class Parameter(Block):
 
     value: float
     range: tuple[float, float] | None = None
-    cv: float = Field(0.0, ge=0.0, le=20.0)
+    cv: Annotated[float, Unit("dimensionless")] = Field(0.0, ge=0.0, le=20.0)
     source: str = "scenario"
     status: Status = "assumed"
     note: str = ""
@@ -58,20 +105,83 @@ def quantity(
     Bounds are in the internal unit of ``dimension``; ``symbol`` is the one used
     in ``docs/theory``. Without a default the library must give the value.
     """
-    extra = {"dimension": dimension, "symbol": symbol, "ge": ge, "gt": gt, "le": le, "lt": lt}
+    extra: dict[str, Any] = {"dimension": dimension, "symbol": symbol, "ge": ge, "gt": gt, "le": le, "lt": lt}
     if default is None:
         return Field(description=doc, json_schema_extra=extra)
-    return Field(Parameter(value=default, source="default: the effect is absent"), description=doc, json_schema_extra=extra)
+    absent = Parameter(value=default, source="default: the effect is absent")
+    return Field(absent, description=doc, json_schema_extra=extra)
 
 
-def _check_bounds(value: float, extra: dict[str, Any]) -> None:
-    kind = DIMENSIONS[extra["dimension"]]
-    rules = (("gt", ">", value.__gt__), ("ge", ">=", value.__ge__), ("lt", "<", value.__lt__), ("le", "<=", value.__le__))
-    for key, sign, holds in rules:
-        bound = extra.get(key)
-        if bound is not None and not holds(float(bound)):
-            shown = f"{bound:g}" if kind.internal == "1" else f"{bound:g} {kind.internal}"
-            raise ValueError(f'{value:g} {kind.internal} must be {sign} {shown}, e.g. "{kind.example}"')
+_BOUNDS = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
+
+
+def _within(value: float, bounds: Mapping[str, Any]) -> tuple[str, float] | None:
+    """Sign and bound of the first rule that ``value`` breaks; None if it breaks none."""
+    for key, sign in _BOUNDS:
+        bound = bounds.get(key)
+        if bound is None:
+            continue
+        if not {">": value > bound, ">=": value >= bound, "<": value < bound, "<=": value <= bound}[sign]:
+            return sign, float(bound)
+    return None
+
+
+def _magnitude(value: float, kind: Dimension) -> str:
+    return f"{value:g}" if kind.internal == "1" else f"{value:g} {kind.internal}"
+
+
+def example_quantity(dimension: str, bounds: Mapping[str, Any]) -> str:
+    """A text that parses and keeps ``bounds`` (``ge``, ``gt``, ``le``, ``lt``; internal units)."""
+    kind = DIMENSIONS[dimension]
+    if _within(parse_quantity(kind.example, dimension), bounds) is None:
+        return kind.example
+    low = next((float(bounds[key]) for key in ("gt", "ge") if bounds.get(key) is not None), 0.0)
+    high = next((float(bounds[key]) for key in ("lt", "le") if bounds.get(key) is not None), math.inf)
+    if high == math.inf:
+        middle = 2.0 * low
+    elif low > 0.0:
+        middle = math.sqrt(low * high)
+    else:
+        middle = 0.5 * (low + high)
+    return _magnitude(float(f"{middle:.1g}"), kind)
+
+
+def bounds_message(value: float, dimension: str, bounds: Mapping[str, Any]) -> str | None:
+    """What is wrong with ``value`` (internal unit), with an example; None if it keeps the bounds."""
+    broken = _within(value, bounds)
+    if broken is None:
+        return None
+    kind = DIMENSIONS[dimension]
+    sign, bound = broken
+    example = example_quantity(dimension, bounds)
+    return f'{_magnitude(value, kind)} must be {sign} {_magnitude(bound, kind)}, e.g. "{example}"'
+
+
+def _read_parameter(raw: dict[Any, Any], bounds: Mapping[str, Any]) -> dict[Any, Any]:
+    """Mapping for `Parameter` with the numbers of a mapping read and checked."""
+    dimension = str(bounds["dimension"])
+    example = example_quantity(dimension, bounds)
+    if "value" not in raw:
+        raise ValueError(f'a parameter needs a value, e.g. {{value: {example}, source: "...", status: assumed}}')
+    read = dict(raw)
+    value = read["value"] = parse_quantity(read["value"], dimension)
+    message = bounds_message(value, dimension, bounds)
+    if message is not None:
+        raise ValueError(message)
+    ends = read.get("range")
+    if ends is None:
+        return read
+    if not isinstance(ends, list | tuple) or len(ends) != 2:
+        raise ValueError(f"range must be two quantities, the lower first, e.g. [{example}, {example}]")
+    try:
+        low, high = read["range"] = tuple(parse_quantity(end, dimension) for end in ends)
+    except UnitError as error:
+        raise ValueError(f"range: {error}") from None
+    if not low <= value <= high:
+        kind = DIMENSIONS[dimension]
+        span = f"{_magnitude(low, kind)} to {_magnitude(high, kind)}"
+        raise ValueError(f"{_magnitude(value, kind)} lies outside its range {span}; change the range or leave it out")
+    return read
 
 
 class Process(Block):
@@ -83,26 +193,16 @@ class Process(Block):
     """
 
     KERNEL: ClassVar[type | None] = None
+    # fields that describe the block and are no parameter (name, label, ...)
+    DESCRIPTION: ClassVar[frozenset[str]] = frozenset()
 
     @field_validator("*", mode="before")
     @classmethod
     def _read(cls, raw: object, info: ValidationInfo) -> object:
-        extra = cls._extra(str(info.field_name))
-        if isinstance(raw, Parameter):
+        if isinstance(raw, Parameter) or info.field_name in cls.DESCRIPTION:
             return raw
-        if isinstance(raw, dict):
-            read = dict(raw)
-            if "value" not in read:
-                raise ValueError("a parameter needs `value`, e.g. {value: ..., source: ..., status: assumed}")
-            read["value"] = parse_quantity(read["value"], extra["dimension"])
-            if read.get("range") is not None:
-                low, high = read["range"]
-                read["range"] = (parse_quantity(low, extra["dimension"]), parse_quantity(high, extra["dimension"]))
-            _check_bounds(read["value"], extra)
-            return read
-        value = parse_quantity(raw, extra["dimension"])
-        _check_bounds(value, extra)
-        return {"value": value}
+        extra = cls._extra(str(info.field_name))
+        return _read_parameter(raw if isinstance(raw, dict) else {"value": raw}, extra)
 
     @classmethod
     def _extra(cls, name: str) -> dict[str, Any]:
@@ -119,7 +219,15 @@ class Process(Block):
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """Parameter names in packing order."""
-        return tuple(cls.model_fields)
+        return tuple(name for name in cls.model_fields if name not in cls.DESCRIPTION)
+
+    @classmethod
+    def bounds(cls, name: str) -> tuple[float, float]:
+        """Lowest and highest value a parameter may take, internal units."""
+        extra = cls._extra(name)
+        low = extra["ge"] if extra.get("ge") is not None else extra.get("gt")
+        high = extra["le"] if extra.get("le") is not None else extra.get("lt")
+        return (-math.inf if low is None else float(low), math.inf if high is None else float(high))
 
     def values(self) -> list[float]:
         """Typical values in packing order, internal units."""
@@ -129,9 +237,11 @@ class Process(Block):
         """Between-patient standard deviation of the log, in packing order."""
         return [getattr(self, name).sd_log for name in self.names()]
 
+    @model_serializer(mode="plain", when_used="json")
     def dump(self) -> dict[str, Any]:
         """Plain mapping that reads back to the same bits."""
-        out: dict[str, Any] = {}
+        described = [name for name in type(self).model_fields if name in self.DESCRIPTION]
+        out: dict[str, Any] = {name: getattr(self, name) for name in described}
         for name in self.names():
             parameter: Parameter = getattr(self, name)
             dimension = self._extra(name)["dimension"]
@@ -148,33 +258,20 @@ class Process(Block):
 
     def replace(self, **values: float) -> Self:
         """Copy with some values changed (internal units)."""
+        origin = {"status": "assumed", "source": "scenario"}
         changed = {
-            name: getattr(self, name).model_copy(update={"value": float(value), "status": "assumed", "source": "scenario"})
+            name: getattr(self, name).model_copy(update={"value": float(value), **origin})
             for name, value in values.items()
         }
         return self.model_copy(update=changed)
 
 
-def _reader(dimension: str) -> BeforeValidator:
-    def read(raw: object) -> object:
-        try:
-            return parse_quantity(raw, dimension)
-        except UnitError as error:
-            raise ValueError(str(error)) from error
-
-    return BeforeValidator(read)
-
-
-def _plain(dimension: str) -> dict[str, Any]:
-    return {"dimension": dimension, "examples": [DIMENSIONS[dimension].example]}
-
-
-Duration = Annotated[float, _reader("duration"), Field(json_schema_extra=_plain("duration"))]
-Rate = Annotated[float, _reader("rate"), Field(json_schema_extra=_plain("rate"))]
-Length = Annotated[float, _reader("length"), Field(json_schema_extra=_plain("length"))]
-Cells = Annotated[float, _reader("cells"), Field(json_schema_extra=_plain("cells"))]
-Mass = Annotated[float, _reader("mass"), Field(json_schema_extra=_plain("mass"))]
-Weight = Annotated[float, _reader("body_weight"), Field(json_schema_extra=_plain("body_weight"))]
-Platelets = Annotated[float, _reader("platelet_count"), Field(json_schema_extra=_plain("platelet_count"))]
-Number = Annotated[float, _reader("dimensionless"), Field(json_schema_extra=_plain("dimensionless"))]
+Duration = Annotated[float, Unit("duration")]
+Rate = Annotated[float, Unit("rate")]
+Length = Annotated[float, Unit("length")]
+Cells = Annotated[float, Unit("cells")]
+Mass = Annotated[float, Unit("mass")]
+Weight = Annotated[float, Unit("body_weight")]
+Platelets = Annotated[float, Unit("platelet_count")]
+Number = Annotated[float, Unit("dimensionless")]
 Probability = Annotated[Number, Field(ge=0.0, le=1.0)]

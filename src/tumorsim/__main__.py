@@ -1,0 +1,6 @@
+"""``python -m tumorsim``."""
+
+from tumorsim.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Verbs on the package itself: ``library``, ``schema``, ``doctor``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tumorsim.cli.app import app
+from tumorsim.cli.console import Code, guarded, print_json
+from tumorsim.cli.options import AsJson, Force, Quiet, Verbose, out_option
+
+
+@app.command()
+@guarded
+def library(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="An entry, e.g. hcc or sorafenib.")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    r"""List the library, or show one entry.
+
+    Of an entry every parameter is shown with unit, range, source and status.
+
+    \b
+    Examples:
+      tumorsim library
+      tumorsim library sorafenib
+    """
+    from dataclasses import asdict
+
+    from tumorsim import library as shipped
+
+    entries = (
+        [shipped.entry(name)] if name else [shipped.entry(n) for kind in shipped.KINDS for n in shipped.names(kind)]
+    )
+    if as_json:
+        print_json(asdict(entries[0]) if name else {e.name: {"kind": e.kind, "label": e.label} for e in entries})
+        return
+    from tumorsim.cli import printing
+
+    if name:
+        printing.print_entry(entries[0])
+    else:
+        printing.print_library(entries)
+
+
+@app.command()
+@guarded
+def schema(
+    out: Annotated[Path | None, out_option("File; stdout if not given.")] = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    r"""Print the JSON Schema of scenario files.
+
+    For completion and checks in an editor.
+
+    \b
+    Example:
+      tumorsim schema -o scenario.schema.json
+    """
+    from tumorsim.cli.files import write_text
+    from tumorsim.schema import json_schema
+
+    text = json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        write_text(out, text, force)
+        typer.echo(out)
+
+
+@app.command()
+@guarded
+def doctor(as_json: AsJson = False, quiet: Quiet = False, verbose: Verbose = 0) -> Code:
+    r"""Show the installation and test it.
+
+    Versions, threads, the kernel cache, and a self-test of a few seconds.
+
+    \b
+    Example:
+      tumorsim doctor
+    """
+    from tumorsim.doctor import examine
+
+    found = examine()
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        typer.echo(found)
+    return Code.DONE if found.healthy else Code.FAILED

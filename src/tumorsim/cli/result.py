@@ -1,0 +1,175 @@
+"""Verbs on a result: ``replay``, ``verify``, ``report``, ``plot``, ``export``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tumorsim.cli.app import app
+from tumorsim.cli.console import Code, Progress, complain, guarded, print_json, printable, say
+from tumorsim.cli.options import AsJson, Force, Quiet, ResultPath, Threads, Verbose, out_option
+
+
+class Format(StrEnum):
+    """Formats of ``export``."""
+
+    csv = "csv"
+
+
+@app.command()
+@guarded
+def replay(
+    result: ResultPath,
+    threads: Threads = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> Code:
+    r"""Run a result again and compare it bit for bit.
+
+    Exit code 1 if anything differs, with the place.
+
+    \b
+    Example:
+      tumorsim replay results/hcc_adjuvant_cik_rct-seed1.h5
+    """
+    from tumorsim import api
+
+    with Progress("patient courses") as progress:
+        differences = [printable(found) for found in api.replay(result, threads=threads, progress=progress)]
+    if as_json:
+        print_json({"result": str(result), "equal": not differences, "differences": differences})
+        return Code.FAILED if differences else Code.DONE
+    if not differences:
+        typer.echo(f"{result}: replayed, every array equal bit for bit")
+        return Code.DONE
+    typer.echo(f"{result}: differs in {len(differences)} place{'s' if len(differences) > 1 else ''}")
+    for difference in differences:
+        typer.echo(f"  {difference}")
+    return Code.FAILED
+
+
+@app.command()
+@guarded
+def verify(result: ResultPath, as_json: AsJson = False, quiet: Quiet = False, verbose: Verbose = 0) -> Code:
+    r"""Check that a result file is whole.
+
+    Looks at seal, layout, links, claimed sizes and checksums. The file is opened in a process of its own with limited time and memory.
+
+    \b
+    Example:
+      tumorsim verify results/hcc_adjuvant_cik_rct-seed1.h5
+    """
+    from tumorsim.verify import verify as inspect
+
+    found = inspect(result)
+    if as_json:
+        problems = [{"place": p.place, "rule": p.rule, "advice": p.advice} for p in found.problems]
+        print_json({"result": str(result), "ok": found.ok, "sha256": found.digest, "problems": problems})
+    elif found.ok:
+        typer.echo(printable(found))
+    else:
+        complain(printable(found))
+    return Code.DONE if found.ok else Code.BAD_INPUT
+
+
+@app.command()
+@guarded
+def report(
+    result: ResultPath,
+    out: Annotated[Path | None, out_option("HTML page; RESULT.html if not given.")] = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    r"""Write one self-contained HTML page.
+
+    Figures, tables, parameters and their sources; it loads nothing from anywhere.
+
+    \b
+    Example:
+      tumorsim report results/hcc_adjuvant_cik_rct-seed1.h5
+    """
+    from tumorsim import store
+    from tumorsim.cli.files import own_or_given
+    from tumorsim.figures.curves import study_view
+    from tumorsim.report import save
+
+    path = own_or_given(out, result.with_suffix(".html"), force)
+    held = store.read(result)
+    view = study_view(held.data, held.summary, held.curves)
+    save(path, view, held.provenance, held.scenario_text, digest=held.digest, result=result.name)
+    typer.echo(path)
+    say("Open it in a browser; it loads nothing from anywhere.")
+
+
+@app.command()
+@guarded
+def plot(
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="km, waterfall, trajectories ...; `list` shows them all.")
+    ],
+    result: Annotated[Path | None, typer.Argument(metavar="[RESULT]", help="A result file (HDF5).")] = None,
+    out: Annotated[Path | None, out_option("PNG, SVG or PDF; RESULT-KIND.png if not given.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="An option of the figure, e.g. endpoint=os.", show_default=False
+        ),
+    ] = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    r"""Draw one figure of a result.
+
+    `tumorsim plot list` shows the kinds and their options.
+
+    \b
+    Examples:
+      tumorsim plot km results/hcc_adjuvant_cik_rct-seed1.h5
+      tumorsim plot km results/hcc_adjuvant_cik_rct-seed1.h5 --set endpoint=os -o os.pdf
+    """
+    from tumorsim import figures, store
+    from tumorsim.cli.files import UsageError, key_values, own_or_given
+    from tumorsim.figures.curves import study_view
+
+    if kind == "list":
+        from tumorsim.cli.printing import print_figures
+
+        print_figures(figures.FIGURES)
+        return
+    options = figures.figure(kind).read(key_values(settings))  # a slip is told before the result is read
+    if result is None:
+        raise UsageError(f"give a result as well, e.g. tumorsim plot {kind} results/my_trial-seed1.h5")
+    path = own_or_given(out, result.with_name(f"{result.stem}-{kind}.png"), force)
+    held = store.read(result)
+    figures.save(kind, study_view(held.data, held.summary, held.curves), path, **options)
+    typer.echo(path)
+
+
+@app.command()
+@guarded
+def export(
+    result: ResultPath,
+    to: Annotated[Format, typer.Option("--to", help="Format.")] = Format.csv,
+    out: Annotated[Path | None, out_option("Folder; RESULT-csv if not given.")] = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    r"""Write a result as plain tables.
+
+    Patients, visits, trajectories, and what each column means.
+
+    \b
+    Example:
+      tumorsim export results/hcc_adjuvant_cik_rct-seed1.h5 --to csv
+    """
+    from tumorsim.export import to_csv
+
+    for path in to_csv(result, out or result.with_name(f"{result.stem}-{to.value}"), force):
+        typer.echo(path)

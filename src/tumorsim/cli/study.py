@@ -1,0 +1,137 @@
+"""Verbs on a scenario: ``init``, ``check``, ``run``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tumorsim.cli.app import app
+from tumorsim.cli.console import Code, Progress, clock, complain, guarded, printable, print_json, say
+from tumorsim.cli.options import (
+    AsJson,
+    DryRun,
+    Force,
+    Overrides,
+    Patients,
+    Quiet,
+    ScenarioPath,
+    Seed,
+    Threads,
+    Verbose,
+    out_option,
+)
+
+if TYPE_CHECKING:
+    from tumorsim.scenario import Scenario
+
+
+class Setting(StrEnum):
+    """Kinds of study that ``init`` can start from."""
+
+    adjuvant = "adjuvant"
+    advanced = "advanced"
+
+
+@app.command()
+@guarded
+def init(
+    name: Annotated[Path, typer.Argument(metavar="[NAME]", help="File to write.")] = Path("scenario.yaml"),
+    setting: Annotated[Setting, typer.Option("--setting", help="Kind of study.")] = Setting.adjuvant,
+    force: Force = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    r"""Write a commented starter scenario.
+
+    \b
+    Example:
+      tumorsim init my_trial.yaml
+    """
+    from tumorsim import starter
+    from tumorsim.cli.files import write_text
+
+    path = name if name.suffix in {".yaml", ".yml"} else name.with_name(f"{name.name}.yaml")
+    write_text(path, starter.text(path.stem, setting.value), force)
+    typer.echo(path)
+    say(f"Next: tumorsim check {path}")
+
+
+@app.command()
+@guarded
+def check(
+    scenario: ScenarioPath,
+    patients: Patients = None,
+    seed: Seed = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> None:
+    r"""Validate a scenario and show its plan.
+
+    The plan says arms, patients, doses, visits, time and disk. Every error of the file is shown at once, with its line, its rule and an example.
+
+    \b
+    Example:
+      tumorsim check scenarios/hcc_adjuvant_cik_rct.yaml
+    """
+    from tumorsim.scenario import load
+
+    _show_plan(load(scenario, overrides or (), patients, seed), as_json)
+    say(f"Next: tumorsim run {scenario}")
+
+
+@app.command()
+@guarded
+def run(
+    scenario: ScenarioPath,
+    out: Annotated[Path | None, out_option("Result file; the next free results/NAME-seedN.h5 if not given.")] = None,
+    seed: Seed = None,
+    patients: Patients = None,
+    threads: Threads = None,
+    overrides: Overrides = None,
+    dry_run: DryRun = False,
+    force: Force = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
+) -> Code:
+    r"""Simulate a scenario and write one result.
+
+    Shows end points, hazard ratios with their errors, and the simulated beside the
+    reported figures. Nothing that exists is overwritten without --force.
+
+    \b
+    Examples:
+      tumorsim run scenarios/hcc_adjuvant_cik_rct.yaml
+      tumorsim run trial.yaml --patients 1000 --seed 2 --set "trial.cutoff=60 month" -o long.h5
+    """
+    from tumorsim.cli.files import result_name
+    from tumorsim.scenario import load
+
+    study = load(scenario, overrides or (), patients, seed)
+    if dry_run:
+        _show_plan(study, as_json)
+        return Code.DONE
+    path = result_name(out, f"{study.name}-seed{study.seed}", force)
+    from tumorsim import api
+
+    planned = _announce(study, threads)
+    with Progress("patient courses") as progress:
+        result = api.run(study, threads=threads, out=path, force=force, progress=progress)
+    say(f"simulated and written in {clock(progress.elapsed)}")
+    _show_result(result, path, as_json)
+    return _completeness(result, planned)
+
+
+def _show_plan(study: Scenario, as_json: bool, threads: int | None = None) -> None:
+    from tumorsim.plan import plan, plan_text
+
+    planned = plan(study, threads)
+    if as_json:
+        print_json(planned)
+    else:
+        typer.echo(printable(plan_text(planned)))

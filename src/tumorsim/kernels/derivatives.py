@@ -1,0 +1,164 @@
+"""The right-hand side of one patient: a sum of named laws (docs/theory/patient-model.md).
+
+Order of phases: drugs dispose -> effectors circulate -> every lesion (supply,
+recruit, kill, grow and mutate, vessels, clear) -> memory -> liver and hazards.
+"""
+
+from __future__ import annotations
+
+from tumorsim.kernels import effectors, growth, killing, liver, pharmacology, resistance, vessels
+from tumorsim.kernels._jit import kernel
+from tumorsim.kernels.layout import (
+    BODY_TAIL,
+    CAPACITY,
+    CLONES,
+    DEAD,
+    DRUG_STATES,
+    EMBOLISED,
+    EXTINCTION,
+    LESION_HEAD,
+    MATURITY,
+    PRODUCT_STATES,
+    VEGF_PULSE,
+)
+
+
+@kernel
+def body_width(patient):
+    """Number of states before the first lesion."""
+    return DRUG_STATES * patient.drugs.shape[0] + PRODUCT_STATES * patient.products.shape[0] + BODY_TAIL
+
+
+@kernel
+def lesion_width(patient):
+    """Number of states of one lesion."""
+    return LESION_HEAD + 2 * patient.products.shape[0]
+
+
+@kernel
+def viable_cells(y, base):
+    """Cells of all clones of the lesion whose states start at ``base``."""
+    return y[base] + y[base + 1] + y[base + 2] + y[base + 3]
+
+
+@kernel
+def lesion_supply(y, base, patient):
+    """Perfusion, oxygenation, VEGF (pg/mL) and volume (mL) of a lesion."""
+    v = patient.traits.vessels
+    cells = viable_cells(y, base)
+    total = cells + y[base + DEAD]
+    density = vessels.vascular_density(cells, y[base + CAPACITY])
+    flow = vessels.perfusion(density, y[base + MATURITY], y[base + EMBOLISED], v)
+    oxygen = vessels.oxygenation(flow, v)
+    secreted = vessels.secreted_vegf(cells / (total + killing.ONE_CELL), oxygen, patient.traits.growth.cell_density, v)
+    return flow, oxygen, secreted + y[base + VEGF_PULSE], growth.volume_ml(total, patient.traits.growth.cell_density)
+
+
+@kernel
+def recruit_and_engage(y, dy, base, supply, effects, patient):
+    """Phase: effectors enter, exhaust and die; returns the killing hazards of clones S, R, A, RA (1/day)."""
+    flow, oxygen, vegf, volume = supply
+    cells = viable_cells(y, base)
+    taken = effectors.recruitment_rate(
+        volume, flow, y[base + MATURITY], vegf, patient.traits.vessels.baseline_maturity, patient.traits.trafficking
+    )
+    permitted = killing.permitted(oxygen, vegf, patient.traits.vessels.vegf_half_effect, patient.traits.suppression)
+    first = DRUG_STATES * patient.drugs.shape[0]
+    hazard_s, hazard_r, hazard_a, hazard_ra = 0.0, 0.0, 0.0, 0.0
+    for i in range(patient.products.shape[0]):
+        p = patient.products[i]
+        blood = first + PRODUCT_STATES * i
+        active = base + LESION_HEAD + 2 * i
+        entering = taken * y[blood]
+        exhausting = p.exhaustion_rate * killing.contact(y[active], cells, p.half_e_to_t) * y[active]
+        dy[blood] -= entering
+        dy[active] = entering - exhausting - p.tumour_death_rate * y[active]
+        dy[active + 1] = exhausting - p.tumour_death_rate * y[active + 1]
+        reached = killing.engagement(y[active], cells, p.half_e_to_t) * permitted * (1.0 - effects.effectors)
+        hazard = p.kill_rate * reached
+        positive = hazard * killing.antibody_and_receptor_factor(effects.opsonisation, 1.0, p)
+        hazard_s += positive
+        hazard_r += p.resistant_activity * positive
+        hazard_a += p.antigen_low_activity * hazard
+        hazard_ra += p.antigen_low_activity * p.resistant_activity * hazard
+    first_tail = first + PRODUCT_STATES * patient.products.shape[0]
+    m = patient.traits.memory
+    cytotoxic_t = m.kill_rate * m.mhc_positive_fraction * y[first_tail] * permitted
+    return hazard_s + cytotoxic_t, hazard_r + cytotoxic_t, hazard_a, hazard_ra
+
+
+@kernel
+def grow_lesion(y, dy, base, slot, effects, patient):
+    """Phase: one lesion. Returns its volume (mL) and the antigen it releases (cells/day)."""
+    g, r = patient.traits.growth, patient.traits.resistance
+    supply = lesion_supply(y, base, patient)
+    flow, oxygen, vegf, volume = supply
+    cells = viable_cells(y, base)
+    s, res, a, ra = y[base], y[base + 1], y[base + 2], y[base + 3]
+    kill_s, kill_r, kill_a, kill_ra = recruit_and_engage(y, dy, base, supply, effects, patient)
+
+    normal = vessels.oxygenation(1.0, patient.traits.vessels)
+    factor = growth.hypoxic_birth_factor(oxygen, normal, g.hypoxia_half_effect)
+    rate = patient.slots[slot].rate
+    birth_s = growth.birth_rate(rate, factor, effects.births_sensitive)
+    birth_r = growth.birth_rate(rate * (1.0 - r.fitness_cost), factor, effects.births_resistant)
+    crowding = growth.crowding_rate(rate, cells, y[base + CAPACITY])
+    loss_s = crowding + effects.killing_sensitive + kill_s
+    loss_r = crowding + effects.killing_resistant + kill_r
+    loss_a = crowding + effects.killing_sensitive + kill_a
+    loss_ra = crowding + effects.killing_resistant + kill_ra
+
+    divisions_s, divisions_r = birth_s + g.turnover_rate, birth_r + g.turnover_rate
+    on = resistance.to_resistant_rate(divisions_s, resistance.drug_stress(effects), r)
+    off = r.switch_off_rate
+    escape_s, escape_r = r.antigen_loss_probability * divisions_s, r.antigen_loss_probability * divisions_r
+    dy[base] = (birth_s - loss_s - on - escape_s) * s + off * res
+    dy[base + 1] = (birth_r - loss_r - off - escape_r) * res + on * s
+    dy[base + 2] = (birth_s - loss_a - on) * a + off * ra + escape_s * s
+    dy[base + 3] = (birth_r - loss_ra - off) * ra + on * a + escape_r * res
+
+    died = loss_s * s + loss_r * res + loss_a * a + loss_ra * ra
+    released = g.dead_clearance_rate * y[base + DEAD]
+    dy[base + DEAD] = died - released
+    supplied = (s + a) * (1.0 - effects.sprouting_sensitive) + (res + ra) * (1.0 - effects.sprouting_resistant)
+    embolised = y[base + EMBOLISED]
+    v = patient.traits.vessels
+    viable_volume = growth.volume_ml(cells, g.cell_density)
+    dy[base + CAPACITY] = vessels.capacity_change(supplied, y[base + CAPACITY], viable_volume, vegf, embolised, v)
+    dy[base + MATURITY] = vessels.maturity_change(y[base + MATURITY], effects.sprouting_sensitive, v)
+    dy[base + EMBOLISED] = -v.recanalisation_rate * embolised
+    dy[base + VEGF_PULSE] = -v.vegf_pulse_decay_rate * y[base + VEGF_PULSE]
+    dy[base + EXTINCTION] = growth.extinction_integrand(g.turnover_rate + died / cells, patient.slots[slot].small, cells)
+    return volume, released
+
+
+@kernel
+def derivatives(t, y, dy, lesions, patient):
+    """Time derivative of every state of one patient, per day.
+
+    Parameters
+    ----------
+    t
+        Days from randomisation.
+    y, dy
+        State and its derivative, shape (body_width + lesions * lesion_width,).
+    lesions
+        Lesions present.
+    patient
+        Constants since the last event (`layout.Patient`).
+    """
+    pharmacology.dispose(t, y, dy, patient)
+    effectors.circulate(y, dy, patient)
+    effects = pharmacology.drug_effects(y, patient)
+    body, width = body_width(patient), lesion_width(patient)
+    volume, antigen = 0.0, 0.0
+    for slot in range(lesions):
+        lesion_volume, released = grow_lesion(y, dy, body + slot * width, slot, effects, patient)
+        volume += lesion_volume
+        antigen += released
+    tail = body - BODY_TAIL
+    dy[tail] = effectors.memory_change(y[tail], antigen, effectors.helpers(y, patient), patient.traits.memory)
+    dy[tail + 1] = liver.reserve_change(y[tail + 1], patient.traits.cirrhosis, volume, patient.traits.liver)
+    dy[tail + 2] = liver.tumour_hazard(volume, patient.traits.hazards)
+    dy[tail + 3] = liver.liver_hazard(y[tail + 1], patient.traits.hazards)
+    dy[tail + 4] = patient.traits.hazards.other_rate * liver.age_factor(patient.traits.age, patient.traits.hazards)

@@ -1,0 +1,153 @@
+"""Adaptive integration of one patient between two events.
+
+Dormand-Prince 5(4) with a proportional-integral step-size controller and the free
+fourth-order interpolant. Sources: Dormand & Prince 1980, J Comput Appl Math 6:19;
+Hairer, Norsett & Wanner, Solving Ordinary Differential Equations I, 2nd ed.,
+sections II.4 (controller), II.5 (table 5.2) and II.6 (interpolant).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tumorsim.kernels._jit import kernel
+from tumorsim.kernels.derivatives import body_width, derivatives, lesion_width
+from tumorsim.kernels.layout import (
+    BODY_TAIL,
+    CAPACITY,
+    DEAD,
+    DRUG_STATES,
+    EMBOLISED,
+    EXTINCTION,
+    LESION_HEAD,
+    PRODUCT_STATES,
+    VEGF_PULSE,
+)
+
+STAGES = 7
+ORDER = 5
+SAFETY = 0.9
+SHRINK_MOST = 0.2
+GROW_MOST = 8.0
+INTEGRAL_GAIN = 0.04
+PROPORTIONAL_GAIN = 1.0 / ORDER - 0.75 * INTEGRAL_GAIN
+SMALLEST_STEP = 1e-9  # day
+RESTART_STEP = 0.05  # day, after an event that changed the state
+
+# Nodes and coupling coefficients (Butcher tableau); the last row is the fifth-order solution.
+NODES = np.array([0.0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0, 1.0])
+COUPLING = np.array(
+    [
+        [0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+        [1 / 5, 0.0, 0.0, 0.0, 0.0, 0.0],
+        [3 / 40, 9 / 40, 0.0, 0.0, 0.0, 0.0],
+        [44 / 45, -56 / 15, 32 / 9, 0.0, 0.0, 0.0],
+        [19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729, 0.0, 0.0],
+        [9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656, 0.0],
+        [35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84],
+    ]
+)
+
+# Absolute tolerances: the amounts below which a state does not matter.
+ATOL_DRUG = 1e-5  # mg
+ATOL_EFFECTORS = 1.0  # cells in the body
+ATOL_LESION_EFFECTORS = 1e-4  # cells in a lesion
+ATOL_CLONE = 1e-3  # cells
+ATOL_CELLS = 1.0  # dead cells, capacity
+ATOL_FRACTION = 1e-9  # memory, reserve, hazards, maturity, embolised fraction
+ATOL_VEGF = 1e-3  # pg/mL
+ATOL_EXTINCTION = 1e-6
+
+
+@kernel
+def fill_absolute_tolerances(atol, lesions, patient):
+    """Write the absolute tolerance of every state, scaled for a relative tolerance of 1e-6."""
+    body, width = body_width(patient), lesion_width(patient)
+    drugs = DRUG_STATES * patient.drugs.shape[0]
+    atol[:drugs] = ATOL_DRUG
+    atol[drugs : body - BODY_TAIL] = ATOL_EFFECTORS
+    atol[body - BODY_TAIL : body] = ATOL_FRACTION
+    for slot in range(lesions):
+        base = body + slot * width
+        atol[base : base + DEAD] = ATOL_CLONE
+        atol[base + DEAD : base + CAPACITY + 1] = ATOL_CELLS
+        atol[base + CAPACITY + 1 : base + EMBOLISED + 1] = ATOL_FRACTION
+        atol[base + VEGF_PULSE] = ATOL_VEGF
+        atol[base + EXTINCTION] = ATOL_EXTINCTION
+        atol[base + LESION_HEAD : base + width] = ATOL_LESION_EFFECTORS
+
+
+@kernel
+def take_step(t, h, y, k, y_new, lesions, patient):
+    """One Dormand-Prince step from ``y``; ``k[0]`` holds the derivative at ``t``.
+
+    Fills ``k`` (shape (7, states)) and ``y_new``; ``k[6]`` is the derivative there.
+    A loop over the stages, so that the right-hand side is compiled in one place.
+    """
+    for stage in range(1, STAGES):
+        for i in range(y.size):
+            slope = 0.0
+            for j in range(stage):
+                slope += COUPLING[stage, j] * k[j, i]
+            y_new[i] = y[i] + h * slope
+        derivatives(t + h * NODES[stage], y_new, k[stage], lesions, patient)
+
+
+@kernel
+def error_norm(h, y, y_new, k, atol, relative_tolerance):
+    """Largest local error over its tolerance; at most one for a step to be accepted.
+
+    Absolute tolerances scale with the relative one, so that both fall together.
+    """
+    scale = relative_tolerance / 1e-6
+    worst = 0.0
+    for i in range(y.size):
+        error = h * (
+            71.0 / 57600.0 * k[0, i]
+            - 71.0 / 16695.0 * k[2, i]
+            + 71.0 / 1920.0 * k[3, i]
+            - 17253.0 / 339200.0 * k[4, i]
+            + 22.0 / 525.0 * k[5, i]
+            - 1.0 / 40.0 * k[6, i]
+        )
+        tolerance = atol[i] * scale + relative_tolerance * max(abs(y[i]), abs(y_new[i]))
+        ratio = abs(error) / tolerance
+        if not ratio <= worst:  # also true for NaN, which must not be lost
+            worst = ratio
+    return worst
+
+
+@kernel
+def step_factor(error, last_error):
+    """Factor for the next step size from this error and the last accepted one."""
+    if error == 0.0:
+        return GROW_MOST
+    factor = SAFETY * error**-PROPORTIONAL_GAIN * last_error**INTEGRAL_GAIN
+    return min(GROW_MOST, max(SHRINK_MOST, factor))
+
+
+@kernel
+def interpolate(theta, h, y, y_new, k, i):
+    """State ``i`` at ``t + theta * h`` inside an accepted step, fourth order."""
+    rest = 1.0 - theta
+    rise = y_new[i] - y[i]
+    bulge = h * k[0, i] - rise
+    bend = rise - h * k[6, i] - bulge
+    tail = h * (
+        -12715105075.0 / 11282082432.0 * k[0, i]
+        + 87487479700.0 / 32700410799.0 * k[2, i]
+        - 10690763975.0 / 1880347072.0 * k[3, i]
+        + 701980252875.0 / 199316789632.0 * k[4, i]
+        - 1453857185.0 / 822651844.0 * k[5, i]
+        + 69997945.0 / 29380423.0 * k[6, i]
+    )
+    return y[i] + theta * (rise + rest * (bulge + theta * (bend + rest * tail)))
+
+
+@kernel
+def all_finite(y):
+    """Whether every state is a number."""
+    for i in range(y.size):
+        if not np.isfinite(y[i]):
+            return False
+    return True

@@ -1,0 +1,34 @@
+"""Killing of tumour cells by effectors: scalar laws (docs/theory/killing.md)."""
+
+from __future__ import annotations
+
+from tumorsim.kernels._jit import kernel
+from tumorsim.kernels.growth import half_saturation
+
+ONE_CELL = 1.0
+
+
+@kernel
+def engagement(effectors, cells, half_e_to_t):
+    """Share of the largest killing hazard reached: saturating in both (eq. K2)."""
+    return effectors / (effectors + half_e_to_t * cells + ONE_CELL)
+
+
+@kernel
+def contact(effectors, cells, half_e_to_t):
+    """Share of the effectors that are in contact with a tumour cell (eq. K3)."""
+    return half_e_to_t * cells / (effectors + half_e_to_t * cells + ONE_CELL)
+
+
+@kernel
+def permitted(oxygen, vegf, vegf_half_effect, p):
+    """Share of killing that the micro-environment permits (eq. K4): three independent filters."""
+    hypoxic = 1.0 - p.hypoxic * (1.0 - oxygen)
+    return (1.0 - p.baseline) * hypoxic * (1.0 - p.vegf * half_saturation(vegf, vegf_half_effect))
+
+
+@kernel
+def antibody_and_receptor_factor(opsonisation, antigen, product):
+    """Rise of killing through CD16 and through a CAR (eq. K5); both need the antigen."""
+    adcc = product.adcc_gain * product.cd16_fraction * opsonisation
+    return 1.0 + antigen * (adcc + product.car_gain)

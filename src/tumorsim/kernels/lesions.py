@@ -1,0 +1,98 @@
+"""Lesions that come and go: arrival, small numbers, extinction, removal."""
+
+from __future__ import annotations
+
+from tumorsim.kernels import random
+from tumorsim.kernels._jit import kernel
+from tumorsim.kernels.derivatives import body_width, lesion_width, viable_cells
+from tumorsim.kernels.growth import survival_of_small_lesion
+from tumorsim.kernels.layout import (
+    CAPACITY,
+    CLONES,
+    EXTINCTION,
+    LESION_HEAD,
+    MATURITY,
+)
+
+LEAVE_SMALL = 2.0  # times the extinction size; above the way in, so that a lesion does not flicker
+
+
+@kernel
+def add_lesion(lesion, lesions, work, patient, cohort, first):
+    """Append lesion number ``lesion`` (``first`` is the patient's offset); returns the new count."""
+    y, slot, source = work.y, patient.slots[lesions], cohort.lesions[first + lesion]
+    base = body_width(patient) + lesions * lesion_width(patient)
+    y[base : base + lesion_width(patient)] = 0.0
+    for clone in range(CLONES):
+        y[base + clone] = source.cells[clone]
+    y[base + CAPACITY] = source.capacity
+    y[base + MATURITY] = patient.traits.vessels.baseline_maturity
+    slot.lesion, slot.key = lesion, source.key
+    slot.rate, slot.threshold, slot.small = source.rate, source.threshold, 0.0
+    return lesions + 1
+
+
+@kernel
+def remove_lesion(slot, lesions, work, patient):
+    """Close the gap of ``slot``; returns the new count."""
+    y, slots = work.y, patient.slots
+    body, width = body_width(patient), lesion_width(patient)
+    for i in range(body + slot * width, body + (lesions - 1) * width):
+        y[i] = y[i + width]
+    for i in range(slot, lesions - 1):
+        slots[i] = slots[i + 1]
+    return lesions - 1
+
+
+@kernel
+def enter_small(slot, base, work, patient):
+    """Start the extinction clock of a lesion that has become small."""
+    y, place = work.y, patient.slots[slot]
+    mark = work.marks[place.lesion]
+    place.small = viable_cells(y, base)
+    y[base + EXTINCTION] = 0.0
+    mark.entries += 1
+
+
+@kernel
+def leave_small(slot, base, survival, work, patient):
+    """Condition a lesion on having survived: its cells rise from the mean over all fates to that over survivors."""
+    y, place = work.y, patient.slots[slot]
+    for clone in range(CLONES):
+        y[base + clone] /= survival
+    for i in range(base + LESION_HEAD, base + lesion_width(patient)):
+        y[i] /= survival
+    place.small = 0.0
+    y[base + EXTINCTION] = 0.0
+
+
+@kernel
+def settle_small_lesions(lesions, work, patient, seed, out):
+    """Phase: lesions enter or leave the small regime, or die out. Returns (count, whether anything changed)."""
+    y = work.y
+    limit = patient.traits.growth.extinction_size
+    body, width = body_width(patient), lesion_width(patient)
+    changed = False
+    slot = 0
+    while slot < lesions:
+        base = body + slot * width
+        cells = viable_cells(y, base)
+        place = patient.slots[slot]
+        if place.small == 0.0:
+            if cells < limit:
+                enter_small(slot, base, work, patient)
+                changed = True
+        else:
+            survival = survival_of_small_lesion(y[base + EXTINCTION], place.small)
+            entries = work.marks[place.lesion].entries
+            draw = random.uniform(seed, random.STREAM_EXTINCTION, patient.traits.number, entries, place.key)
+            if survival < draw:
+                lesions = remove_lesion(slot, lesions, work, patient)
+                out.lesions_extinct += 1.0
+                changed = True
+                continue
+            if cells >= LEAVE_SMALL * limit * survival:
+                leave_small(slot, base, survival, work, patient)
+                changed = True
+        slot += 1
+    return lesions, changed

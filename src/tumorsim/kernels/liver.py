@@ -1,0 +1,35 @@
+"""Liver reserve and competing hazards: scalar laws (docs/theory/liver.md, hazards.md)."""
+
+from __future__ import annotations
+
+import math
+
+from tumorsim.kernels._jit import kernel
+
+HALF_RESERVE = 0.5
+REFERENCE_AGE = 55.0
+
+
+@kernel
+def reserve_change(reserve, cirrhosis, tumour_volume, p):
+    """Change of the liver reserve per day (eq. L1)."""
+    return -(p.decline_rate + p.cirrhosis_decline_rate * cirrhosis + p.tumour_cost * tumour_volume) * reserve
+
+
+@kernel
+def age_factor(age, p):
+    """Hazard of death from other causes against that at 55 years (eq. H3)."""
+    return math.exp(p.age_slope * (age - REFERENCE_AGE))
+
+
+@kernel
+def tumour_hazard(volume, p):
+    """Hazard of death from tumour per day at ``volume`` mL in all lesions (eq. H1)."""
+    relative = (volume / p.tumour_half_burden) ** p.tumour_exponent
+    return p.tumour_rate * relative / (1.0 + relative)
+
+
+@kernel
+def liver_hazard(reserve, p):
+    """Hazard of death from liver failure per day (eq. H2)."""
+    return p.liver_rate * math.exp(p.liver_slope * (HALF_RESERVE - reserve))

@@ -1,0 +1,55 @@
+"""Supply of a lesion: scalar laws (docs/theory/vessels.md)."""
+
+from __future__ import annotations
+
+from tumorsim.kernels._jit import kernel
+from tumorsim.kernels.growth import half_saturation
+
+PRUNING_STEEPNESS = 4.0
+
+
+@kernel
+def vascular_density(cells, capacity):
+    """Vessel density against that of a lesion that just fills its capacity (eq. V1)."""
+    return 2.0 * capacity / (capacity + cells)
+
+
+@kernel
+def perfusion(density, maturity, embolised, p):
+    """Perfusion against normal (eq. V2)."""
+    normalised = (maturity - p.baseline_maturity) / (1.0 - p.baseline_maturity)
+    return density * (1.0 + p.maturity_perfusion_gain * normalised) * (1.0 - embolised)
+
+
+@kernel
+def oxygenation(flow, p):
+    """Oxygenation between 0 and 1 (eq. V3)."""
+    return half_saturation(flow, p.half_perfusion)
+
+
+@kernel
+def secreted_vegf(viable_fraction, oxygen, cell_density, p):
+    """VEGF in pg/mL in steady state with secretion (eq. V4); its clearance takes an hour."""
+    secretion = p.vegf_secretion * cell_density * viable_fraction
+    return secretion * (1.0 + p.hypoxic_vegf_gain * (1.0 - oxygen)) / p.vegf_clearance_rate
+
+
+@kernel
+def capacity_change(supplied_cells, capacity, volume, vegf, embolised, p):
+    """Change of vascular capacity in cells per day (eq. V5).
+
+    ``supplied_cells`` are the cells whose calls for vessels are heard: those whose
+    VEGF axis is not blocked.
+    """
+    sprouting = p.capacity_growth_rate * supplied_cells * half_saturation(vegf, p.vegf_half_effect)
+    regression = p.capacity_loss_rate * volume ** (2.0 / 3.0) + p.embolised_loss_rate * embolised
+    return sprouting - regression * capacity
+
+
+@kernel
+def maturity_change(maturity, occupancy, p):
+    """Change of vessel maturity per day (eq. V6): maturation, over-pruning, return."""
+    power = occupancy**PRUNING_STEEPNESS
+    excess = power / (power + p.pruning_occupancy**PRUNING_STEEPNESS)
+    matured = p.maturation_rate * occupancy * (1.0 - maturity)
+    return matured - p.pruning_rate * excess * maturity - p.maturity_relaxation_rate * (maturity - p.baseline_maturity)

@@ -1,0 +1,1 @@
+"""Models: each can be initialised, advanced and observed."""

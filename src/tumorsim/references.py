@@ -1,0 +1,91 @@
+"""Writing library entries into a scenario, so that it needs no library afterwards."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+from tumorsim import library
+from tumorsim.fields import LIBRARY, Place, options
+from tumorsim.interventions.base import Intervention
+from tumorsim.overlay import merge
+from tumorsim.yamlio import Node, Problem, Route, problem_at
+
+# keys that tell people about a protocol and are no setting of the treatment
+_DESCRIPTION = ("name", "label", "note")
+
+
+class _Inliner:
+    def __init__(self, root: Node) -> None:
+        self.root = root
+        self.problems: list[Problem] = []
+
+    def walk(self, node: Node, place: Place, path: Route) -> Node:
+        """``node`` with every library entry beneath it written out."""
+        kind = library_kind(place)
+        if kind is not None:
+            node = self._entry(node, kind, path)
+        elif node.get("protocol") is not None and _is_treatment(place):
+            node = self._protocol(node, path)
+        if node.is_mapping:
+            children = {key: self._child(child, place, node, path, key) for key, child in node.value.items()}
+            return Node(children, node.mark, node.key)
+        if node.is_list:
+            items = [self._child(child, place, node, path, i) for i, child in enumerate(node.value)]
+            return Node(items, node.mark, node.key)
+        return node
+
+    def _child(self, child: Node, place: Place, parent: Node, path: Route, part: str | int) -> Node:
+        return self.walk(child, place.child(part, parent.value), (*path, part))
+
+    def _entry(self, node: Node, kind: str, path: Route) -> Node:
+        """The named entry, with what the scenario changes laid over it."""
+        if node.is_mapping:
+            base = node.get("base")
+            if base is None:
+                return node  # written out in full, as in a resolved scenario
+            over = Node({key: child for key, child in node.value.items() if key != "base"}, node.mark, node.key)
+            named = self._named(base, kind, (*path, "base"))
+            return over if named is None else merge(named, over)
+        if node.value is None:
+            return node
+        named = self._named(node, kind, path)
+        return node if named is None else Node(named.value, node.mark, node.key)
+
+    def _named(self, node: Node, kind: str, path: Route) -> Node | None:
+        try:
+            return library.tree(kind, library.check_name(kind, node.value))
+        except library.LibraryError as error:
+            self.problems.append(problem_at(self.root, path, str(error)))
+            return None
+
+    def _protocol(self, node: Node, path: Route) -> Node:
+        """The treatment that a protocol describes, with the other keys laid over it."""
+        over = Node({key: child for key, child in node.value.items() if key != "protocol"}, node.mark, node.key)
+        named = self._named(node.value["protocol"], "protocols", (*path, "protocol"))
+        if named is None:
+            return node
+        settings = {key: child for key, child in named.value.items() if key not in _DESCRIPTION}
+        return merge(Node(settings, node.mark, node.key), over)
+
+
+def library_kind(place: Place) -> str | None:
+    """Folder of the library whose entries may stand at ``place``."""
+    return next((LIBRARY[option] for option in options(place.annotation) if option in LIBRARY), None)
+
+
+def _is_treatment(place: Place) -> bool:
+    return any(issubclass(block, Intervention) for block in place.blocks)
+
+
+def inline(root: Node, cls: type[BaseModel]) -> tuple[Node, list[Problem]]:
+    """Tree with library entries written out, and what is wrong with the names.
+
+    Parameters
+    ----------
+    root
+        Tree of a scenario after ``extends`` and ``--set``.
+    cls
+        Class of the scenario; its annotations say where names stand.
+    """
+    inliner = _Inliner(root)
+    return inliner.walk(root, Place(cls), ()), inliner.problems

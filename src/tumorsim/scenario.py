@@ -1,0 +1,251 @@
+"""A scenario: everything that one virtual trial is, read from YAML, checked, resolved.
+
+Loading is a chain: guarded YAML and ``extends`` → values of the command line →
+library entries written out → blocks validated → rules between the blocks →
+canonical text. Every problem of a file is reported at once, with its place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core.core_schema import ValidationInfo
+
+from tumorsim.interventions.treatment import Treatment
+from tumorsim.messages import problems_of
+from tumorsim.overlay import apply_settings, read_tree, set_value
+from tumorsim.params.base import Block
+from tumorsim.params.design import Design
+from tumorsim.params.disease import Disease
+from tumorsim.params.output import Output
+from tumorsim.params.population import Population
+from tumorsim.params.salvage import Salvage
+from tumorsim.params.targets import Target
+from tumorsim.references import inline
+from tumorsim.rules import Draft, findings
+from tumorsim.yamlio import Mark, Node, Problem, ScenarioError, problem_at, refuse
+
+__all__ = ["Arm", "Problem", "Scenario", "ScenarioError", "load", "read_resolved"]
+
+LAYOUT: Final = 1
+MAX_RESOLVED: Final = 8 * 1024 * 1024
+_LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
+
+
+def _plain_name(name: str) -> str:
+    if not name or len(name) > 64 or not set(name) <= _LETTERS or name[0] in "_-":
+        raise ValueError("must be 1 to 64 of a-z, 0-9, _ and -, a letter or digit first, e.g. cik_60_weeks")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_plain_name)]
+
+
+class Arm(Block):
+    """One arm of the trial."""
+
+    name: Name = Field(description="Name of the arm in results and on the command line.", examples=["cik"])
+    label: str = Field("", max_length=120, description="What people call it; the name if empty.")
+    treatments: tuple[Treatment, ...] = Field((), max_length=32, description="What is given; empty for no treatment.")
+
+    @property
+    def title(self) -> str:
+        """Label, or the name where there is none."""
+        return self.label or self.name
+
+
+class Scenario(Block):
+    """A virtual trial.
+
+    Made by `load`, which also checks the rules between the blocks.
+    """
+
+    model_config = ConfigDict(defer_build=True)
+
+    scenario: Literal[1] = Field(LAYOUT, description="Version of this layout.")
+    name: Name = Field(description="Name of the study; names its result file.", examples=["my_trial"])
+    title: str = Field(min_length=1, max_length=200, description="One line for people.", examples=["Adjuvant CIK"])
+    description: str = Field("", max_length=4000, description="What the study is, for people.")
+    seed: int = Field(1, ge=0, lt=2**63, description="Seed of every random draw.")
+    disease: Disease = Field(description="A disease of the library, or one changed in place.")
+    population: Population = Field(description="Who the virtual patients are.")
+    trial: Design = Field(description="Accrual, follow-up, visits and imaging.")
+    arms: tuple[Arm, ...] = Field(
+        min_length=1, max_length=32, description="The arms; the first is the reference.", examples=["- name: control"]
+    )
+    after_progression: Salvage = Field(
+        default_factory=Salvage, description="Treatment after recurrence or progression."
+    )
+    endpoints: tuple[str, ...] = Field(
+        min_length=1, max_length=32, description="End points to report.", examples=["os"]
+    )
+    targets: tuple[Target, ...] = Field((), max_length=500, description="Reported figures to compare with.")
+    output: Output = Field(default_factory=Output, description="What is stored beside end points.")
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _keep_valid(cls, value: Any, info: ValidationInfo) -> Any:
+        # the rules between blocks also run when another block is faulty
+        if isinstance(info.context, dict):
+            info.context[str(info.field_name)] = value
+        return value
+
+    @cached_property
+    def resolved_text(self) -> str:
+        """Canonical JSON of the scenario, library entries written out.
+
+        Independent of the library, of the layout of the files, of the order of keys
+        and of how quantities were spelt. `read_resolved` gives an equal scenario.
+        """
+        return canonical_json(self.model_dump(mode="json"))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of `resolved_text`."""
+        return hashlib.sha256(self.resolved_text.encode()).hexdigest()
+
+    @property
+    def arm_names(self) -> tuple[str, ...]:
+        """Names of the arms in order."""
+        return tuple(arm.name for arm in self.arms)
+
+    def arm(self, name: str) -> Arm:
+        """The arm called ``name``.
+
+        Raises
+        ------
+        KeyError
+            No such arm; the message lists the names.
+        """
+        for arm in self.arms:
+            if arm.name == name:
+                return arm
+        raise KeyError(f"{name!r} is no arm; the arms are {', '.join(self.arm_names)}")
+
+
+def canonical_json(value: Any) -> str:
+    """JSON text with sorted keys that is equal for equal values."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, indent=1) + "\n"
+
+
+def load(
+    source: str | Path,
+    overrides: Sequence[str] = (),
+    patients: int | None = None,
+    seed: int | None = None,
+    *,
+    root: str | Path | None = None,
+) -> Scenario:
+    """Read, check and resolve a scenario file.
+
+    Parameters
+    ----------
+    source
+        Path of a YAML file.
+    overrides
+        ``key=value`` as on the command line, applied in order.
+    patients, seed
+        Number of virtual patients and seed, instead of the file's.
+    root
+        Folder that ``extends`` may not leave; the folder of ``source`` if None.
+
+    Raises
+    ------
+    ScenarioError
+        Everything that is wrong, each problem with its place.
+    """
+    node = apply_settings(read_tree(Path(source), None if root is None else Path(root)), overrides)
+    if patients is not None:
+        node = set_value(node, f"population.patients={patients}", Mark("--patients"))
+    if seed is not None:
+        node = set_value(node, f"seed={seed}", Mark("--seed"))
+    return _build(node)
+
+
+def _build(node: Node) -> Scenario:
+    """Scenario of a composed tree."""
+    resolved, problems = inline(node, Scenario)
+    plain = resolved.plain()
+    blocks: dict[str, Any] = {}
+    scenario: Scenario | None = None
+    try:
+        scenario = Scenario.model_validate(plain, context=blocks)
+    except ValidationError as error:
+        named = {problem.path for problem in problems}
+        problems += [p for p in problems_of(error, resolved, Scenario) if not _beneath(p.path, named)]
+    problems += [problem_at(resolved, path, message) for path, message in findings(Draft(plain, blocks))]
+    if problems or scenario is None:
+        raise ScenarioError(_in_order(problems, node.mark.file))
+    # What runs is what is stored: the order of keys, too, comes from the canonical text.
+    return Scenario.model_validate(json.loads(scenario.resolved_text))
+
+
+def _beneath(path: str, named: set[str]) -> bool:
+    """Whether a library name that is reported already explains what is wrong at ``path``."""
+    around = {f"{path}.base", f"{path}.protocol"}
+    return any(path == name or path.startswith((f"{name}.", f"{name}[")) or name in around for name in named)
+
+
+def _in_order(problems: Sequence[Problem], entry: str) -> list[Problem]:
+    return sorted(problems, key=lambda p: (p.file != entry, p.file, p.line, p.column))
+
+
+def read_resolved(text: str, shown: str = "resolved scenario") -> Scenario:
+    """Scenario of a resolved text, e.g. from a result; reads no file and no library.
+
+    Parameters
+    ----------
+    text
+        What `Scenario.resolved_text` gave.
+    shown
+        What the text is called in messages.
+
+    Raises
+    ------
+    ScenarioError
+        No JSON, too large, or no valid scenario of this layout.
+    """
+    mark = Mark(shown)
+    if len(text) > MAX_RESOLVED:
+        raise refuse(mark, f"is larger than {MAX_RESOLVED // 1024**2} MB")
+    try:
+        plain = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise refuse(mark, "is no resolved scenario (JSON with one entry a key)") from None
+    if not isinstance(plain, dict):
+        raise refuse(mark, "is no resolved scenario (a JSON object)")
+    blocks: dict[str, Any] = {}
+    try:
+        scenario = Scenario.model_validate(plain, context=blocks)
+    except (ValidationError, RecursionError) as error:
+        problems = problems_of(error, _tree(plain, mark), Scenario) if isinstance(error, ValidationError) else []
+        raise ScenarioError(problems or [Problem(shown, 0, 0, "", "is nested too deep")]) from None
+    found = [problem_at(_tree(plain, mark), path, message) for path, message in findings(Draft(plain, blocks))]
+    if found:
+        raise ScenarioError(found)
+    return scenario
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number")
+
+
+def _tree(plain: Any, mark: Mark) -> Node:
+    if isinstance(plain, Mapping):
+        return Node({key: _tree(child, mark) for key, child in plain.items()}, mark, mark)
+    if isinstance(plain, list):
+        return Node([_tree(child, mark) for child in plain], mark, mark)
+    return Node(plain, mark, mark)

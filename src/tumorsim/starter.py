@@ -1,0 +1,180 @@
+"""Starter scenarios: what ``tumorsim init`` writes."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal
+
+Setting = Literal["adjuvant", "advanced"]
+
+_HEAD: Final = """\
+# yaml-language-server: $schema=scenario.schema.json
+# ^ `tumorsim schema > scenario.schema.json` gives editors completion and checks.
+#
+# tumorsim check {name}.yaml    validates, and prints the plan
+# tumorsim run {name}.yaml      simulates, and prints simulated beside reported figures
+#
+# Every quantity carries its unit: 14 day, 0.8 1/h, 6.4e9 cells, 400 mg, 25 %.
+# A name such as hcc or cik is an entry of the library: `tumorsim library` lists them,
+# `tumorsim library cik` prints every value with its source. Change one in place:
+#   disease: {{base: hcc, growth: {{growth_rate: 0.01 1/day}}}}
+# Hypothesis-generating simulation: not for clinical use.
+
+scenario: 1          # version of this layout
+name: {name}
+"""
+
+_ADJUVANT: Final = """\
+title: Adjuvant CIK after curative treatment of hepatocellular carcinoma
+seed: 1
+
+disease: hcc
+
+population:
+  setting: adjuvant    # treated with curative intent; what was left behind may recur
+  patients: 500        # virtual patients; each enters every arm (allocation: twins)
+  age: {mean: 55, sd: 10, low: 20, high: 85}
+  male: 83 %
+  weight_mean: 65 kg
+  weight_sd: 10 kg
+  hbv: 81 %
+  cirrhosis: 60 %
+  child_pugh_b: 0 %
+  platelets_median: 150 1e3/uL
+  platelets_spread: 0.4          # standard deviation of the natural log
+  modality: {resection: 31 %, RFA: 58 %, PEI: 11 %}
+  diameter: {median: 21 mm, spread: 0.45, low: 8 mm, high: 60 mm}
+  number: {single: 85 %}
+
+trial:
+  accrual: 30 month
+  cutoff: 138 month              # from the first enrolment
+  dropout_rate: 0.01 1/year
+  visits:
+    schedule: q3mo x 8, then q6mo
+    jitter: 10 day
+  imaging:
+    detection_diameter: 10 mm    # seen with probability one half
+    detection_steepness: 6
+    measurable_diameter: 10 mm
+
+arms:
+  - name: control                # the first arm is the reference
+    label: No adjuvant treatment
+    treatments: []
+  - name: cik
+    label: Adjuvant CIK
+    treatments:
+      - infusion: cik            # or {base: cik, kill_rate: 0 1/day}
+        dose: 6.4e9 cells
+        schedule: 4 x q1w, 4 x q2w, 4 x q4w, 4 x q8w
+
+after_progression:               # the same rule in every arm
+  curative_probability: 48 %
+  tace: ctace
+  tace_at_most: 3
+  rescue: {drug: sorafenib, dose: 400 mg, times_per_day: 2}
+
+endpoints: [rfs, ttr, os, css]
+
+# Reported figures to stand beside the simulated ones.
+targets:
+  - id: R-3
+    quantity: rfs.hr
+    arm: cik
+    reference: control
+    reported: 0.72
+    reported_ci: [0.54, 0.97]
+    n: [114, 112]
+    kind: CAL                    # CAL fitted, SOFT loosely, CON shown only, IN set, Q qualitative
+    weight: high
+    source: Shin 2026 Cancer Immunol Immunother 75:55
+
+output:
+  traced_patients: 24            # patients whose trajectories are stored
+  interval: 14 day
+"""
+
+_ADVANCED: Final = """\
+title: Sorafenib with or without CIK in advanced hepatocellular carcinoma
+seed: 1
+
+disease: hcc
+
+population:
+  setting: advanced      # measurable lesions at the start
+  patients: 500          # virtual patients; each enters every arm (allocation: twins)
+  age: {mean: 58, sd: 11, low: 20, high: 85}
+  male: 85 %
+  weight_mean: 65 kg
+  weight_sd: 11 kg
+  hbv: 80 %
+  cirrhosis: 80 %
+  child_pugh_b: 10 %
+  platelets_median: 150 1e3/uL
+  platelets_spread: 0.4          # standard deviation of the natural log
+  diameter: {median: 70 mm, spread: 0.5, low: 15 mm, high: 180 mm}
+  number: {single: 25 %, more: 3}
+
+trial:
+  accrual: 24 month
+  cutoff: 48 month               # from the first enrolment
+  dropout_rate: 0.05 1/year
+  visits:
+    schedule: q8w
+    jitter: 5 day
+  imaging:
+    detection_diameter: 10 mm    # seen with probability one half
+    detection_steepness: 6
+    measurable_diameter: 10 mm
+
+arms:
+  - name: sorafenib              # the first arm is the reference
+    label: Sorafenib
+    treatments:
+      - drug: sorafenib          # or {base: sorafenib, vessel_emax: 0}
+        dose: 400 mg
+        times_per_day: 2
+        schedule: continuous
+        until: progression
+        adherence: {mean: 0.9, sd: 0.1}
+  - name: sorafenib_cik
+    label: Sorafenib + CIK
+    treatments:
+      - drug: sorafenib
+        dose: 400 mg
+        times_per_day: 2
+        schedule: continuous
+        until: progression
+        adherence: {mean: 0.9, sd: 0.1}
+      - infusion: cik
+        dose: 5e9 cells
+        schedule: 4 consecutive days every 6 weeks
+        until: progression
+        manufacture: {culture: [14 day, 21 day]}    # the drug goes on meanwhile
+
+endpoints: [os, pfs, ttp]
+
+# Reported figures to stand beside the simulated ones go here, e.g.
+#   - {id: X-1, quantity: os.hr, arm: sorafenib_cik, reported: 0.7, n: [100, 100], kind: SOFT, source: Author 2020}
+targets: []
+
+output:
+  traced_patients: 24            # patients whose trajectories are stored
+  interval: 14 day
+"""
+
+
+def text(name: str = "my_trial", setting: Setting = "adjuvant") -> str:
+    """Commented starter scenario.
+
+    Parameters
+    ----------
+    name
+        Name of the study; brought into the form of a name if it is none.
+    setting
+        ``adjuvant`` (after curative treatment) or ``advanced`` (measurable lesions).
+    """
+    plain = re.sub(r"[^a-z0-9_-]+", "_", name.lower()).strip("_-")[:64] or "my_trial"
+    body = {"adjuvant": _ADJUVANT, "advanced": _ADVANCED}[setting]
+    return _HEAD.format(name=plain) + body

@@ -1,0 +1,185 @@
+"""What is looked at before anything of a file is read.
+
+A result may come from a stranger. Its objects must be where the layout puts
+them, hold themselves what they claim to hold, and fit the machine: no link that
+leaves the file, no storage in other files, no filter beyond the three that the
+store writes, no size that the bytes present cannot fill.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from tumorsim.store.errors import ResultError
+
+MAX_DEPTH = 3
+MAX_OBJECTS = 5000
+MAX_CHUNK = 1 << 26
+MAX_ATTRIBUTE = 1 << 16
+# A patient costs about 100 bytes on file that no compression removes (covariates and
+# event times), and claims some 10 kB: far below this ratio, which a bomb needs to pass.
+MAX_RATIO = 400
+FREE_CLAIM = 1 << 26
+VARIABLE_TEXT = 16  # bytes on file of a text of any length: its size and where it lies
+_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
+_STRANGER = "Do not use this file: tumorsim does not write such; ask whoever made it for a plain result"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A dataset that passed.
+
+    Attributes
+    ----------
+    shape
+        Its extent.
+    itemsize
+        Bytes of one element on file.
+    kind
+        ``i``, ``f``, ``S`` (text of fixed length) or ``O`` (text of any length).
+    """
+
+    shape: tuple[int, ...]
+    itemsize: int
+    kind: str
+
+    @property
+    def claimed(self) -> int:
+        """Bytes in memory, every number counted as eight."""
+        return int(np.prod(self.shape, dtype=object)) * max(8, self.itemsize)
+
+
+def survey(file: h5py.File, path: Path) -> dict[str, Entry | None]:
+    """Every object by its path: None for a group, the entry of a dataset.
+
+    Raises
+    ------
+    ResultError
+        At the first thing that no result may hold.
+    """
+    found: dict[str, Entry | None] = {}
+    seen: set[Any] = set()
+    for place, parent, name in _walk(file.id, "", 0, path):
+        if len(found) >= MAX_OBJECTS:
+            raise ResultError(path, place, f"is one of more than {MAX_OBJECTS} objects", _STRANGER)
+        info = h5py.h5o.get_info(parent, name)
+        address = (info.fileno, info.addr)
+        if address in seen:
+            raise ResultError(path, place, "is a second name of another object", _STRANGER)
+        seen.add(address)
+        found[place] = None if info.type == h5py.h5o.TYPE_GROUP else _entry(parent, name, info.type, place, path)
+    _check_total(found, path)
+    return found
+
+
+def _walk(group: Any, prefix: str, depth: int, path: Path) -> Iterator[tuple[str, Any, bytes]]:
+    """Names below a group, parents first; every link is looked at before it is followed."""
+    if depth > MAX_DEPTH or group.get_num_objs() > MAX_OBJECTS:
+        raise ResultError(path, prefix or "file", "is too deep or holds too many objects", _STRANGER)
+    for name in list(group):
+        place = f"{prefix}{name.decode('utf-8', 'replace')}"
+        if group.links.get_info(name).type != h5py.h5l.TYPE_HARD:
+            raise ResultError(path, place, "is a soft, external or foreign link", _STRANGER)
+        yield place, group, name
+        if h5py.h5o.get_info(group, name).type == h5py.h5o.TYPE_GROUP:
+            yield from _walk(h5py.h5g.open(group, name), f"{place}/", depth + 1, path)
+
+
+def _entry(parent: Any, name: bytes, kind: int, place: str, path: Path) -> Entry:
+    if kind != h5py.h5o.TYPE_DATASET:
+        raise ResultError(path, place, "is neither a group nor a dataset", _STRANGER)
+    dataset = h5py.h5d.open(parent, name)
+    settings = dataset.get_create_plist()
+    layout = settings.get_layout()
+    if settings.get_external_count():
+        raise ResultError(path, place, "keeps its data in another file (external storage)", _STRANGER)
+    if layout not in (h5py.h5d.CHUNKED, h5py.h5d.CONTIGUOUS):
+        raise ResultError(path, place, "is a virtual dataset or of an unknown storage", _STRANGER)
+    space = dataset.get_space()
+    shape = space.get_simple_extent_dims() if space.get_simple_extent_type() == h5py.h5s.SIMPLE else None
+    if shape is None or not 1 <= len(shape) <= 3 or space.get_simple_extent_dims(True) != shape:
+        raise ResultError(path, place, "has no plain, fixed shape of 1 to 3 dimensions", _STRANGER)
+    entry = Entry(tuple(int(n) for n in shape), *_type_of(dataset.get_type(), place, path))
+    _check_storage(dataset, settings, layout, entry, place, path)
+    return entry
+
+
+def _type_of(kind: Any, place: str, path: Path) -> tuple[int, str]:
+    size = int(kind.get_size())
+    if isinstance(kind, h5py.h5t.TypeIntegerID) and size <= 8:
+        return size, "i"
+    if isinstance(kind, h5py.h5t.TypeFloatID) and size in (4, 8):
+        return size, "f"
+    if isinstance(kind, h5py.h5t.TypeStringID):
+        return (VARIABLE_TEXT, "O") if kind.is_variable_str() else (size, "S")
+    raise ResultError(path, place, "has a type that no result holds", _STRANGER)
+
+
+def _check_storage(dataset: Any, settings: Any, layout: int, entry: Entry, place: str, path: Path) -> None:
+    size = int(np.prod(entry.shape, dtype=object)) * entry.itemsize
+    stored = int(dataset.get_storage_size())
+    if layout == h5py.h5d.CONTIGUOUS:
+        if stored != size:
+            raise ResultError(path, place, f"claims {size} bytes and holds {stored}", _STRANGER)
+        if size and entry.kind != "O":
+            raise ResultError(path, place, "is not chunked and has no checksum", _STRANGER)
+        return
+    filters = {settings.get_filter(i)[0] for i in range(settings.get_nfilters())}
+    if filters != _FILTERS:
+        raise ResultError(path, place, "needs filters other than shuffle, gzip and fletcher32", _STRANGER)
+    chunk = settings.get_chunk()
+    if int(np.prod(chunk, dtype=object)) * entry.itemsize > MAX_CHUNK:
+        raise ResultError(path, place, f"has chunks above {MAX_CHUNK} bytes", _STRANGER)
+    chunks = int(np.prod([-(-n // c) for n, c in zip(entry.shape, chunk, strict=True)], dtype=object))
+    if chunks > max(stored, 1) or dataset.get_num_chunks() != chunks:
+        raise ResultError(path, place, f"claims {chunks} chunks and lacks some of them", _STRANGER)
+
+
+def _check_total(found: dict[str, Entry | None], path: Path) -> None:
+    claimed = sum(entry.claimed for entry in found.values() if entry)
+    present = path.stat().st_size
+    if claimed > FREE_CLAIM + MAX_RATIO * present:
+        raise ResultError(path, "file", f"claims {claimed:.3g} bytes of data in {present}", _STRANGER)
+    memory = _memory()
+    if claimed > 0.8 * memory:
+        rule = f"needs {claimed / 1e9:.1f} GB of memory; this machine has {memory / 1e9:.1f} GB"
+        raise ResultError(path, "file", rule, "Read single groups with xarray.open_dataset instead")
+
+
+def _memory() -> float:
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE")) * float(os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return float("inf")
+
+
+def attribute(item: h5py.Group | h5py.Dataset, name: str, path: Path) -> Any:
+    """One attribute: text, number or number array; None if there is none.
+
+    Raises
+    ------
+    ResultError
+        A type or size that no result holds.
+    """
+    raw = name.encode()
+    if not h5py.h5a.exists(item.id, raw):
+        return None
+    place = f"{item.name}@{name}".lstrip("/")
+    found = h5py.h5a.open(item.id, raw)
+    kind = found.get_type()
+    plain = isinstance(kind, h5py.h5t.TypeIntegerID | h5py.h5t.TypeFloatID | h5py.h5t.TypeStringID)
+    if not plain or found.get_storage_size() > MAX_ATTRIBUTE:
+        raise ResultError(path, place, "is no plain attribute of at most 64 KiB", _STRANGER)
+    if isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str():
+        raise ResultError(path, place, "is a text of unknown length", _STRANGER)
+    value = item.attrs[name]
+    if isinstance(value, bytes):
+        return value.decode()
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,297 @@
+"""Reported figures beside simulated ones.
+
+Every quantity is one function of drawn patients. Read once over all virtual
+patients it gives the simulated value; read over many drawn studies of the
+published size it gives the predictive interval. So both use the estimator of the
+source. Docs: docs/theory/statistics.md, "Predictive intervals".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from tumorsim.endpoints import (
+    Response,
+    Survival,
+    observed_deaths,
+    observed_time,
+    outcome,
+    progressions,
+    response,
+    treatment_received,
+)
+from tumorsim.endpoints.response import SHORT_NAMES
+from tumorsim.endpoints.survival import EVENT, TUMOUR, FloatArray, IntArray, follow_up
+from tumorsim.params.targets import Quantity, Target
+from tumorsim.statistics import StudySampler, cumulative_incidence, predictive_interval
+from tumorsim.statistics.resampling import LEVEL, RESAMPLES, resampled_curve, resampled_log_hazard_ratio
+from tumorsim.variables import TrialData
+
+MONTH = 365.25 / 12.0
+YEAR = 365.25
+Draws = Sequence[IntArray]
+_ROUNDING = 1e-9  # months become days and back
+
+# internal unit -> unit of reports, by dimension
+_UNITS = {"duration": ("month", 1.0 / MONTH), "rate": ("1/year", YEAR), "cells": ("cell", 1.0)}
+
+
+class Reader:
+    """Reads quantities off one finished trial; outcomes and draws are made once."""
+
+    def __init__(self, data: TrialData, seed: int, resamples: int = RESAMPLES) -> None:
+        self.data = data
+        members = tuple(np.flatnonzero(follow_up(data, arm)[1]) for arm in range(len(data.arms)))
+        self.sampler = StudySampler(members, data.allocation == "twins", seed, resamples)
+        self._outcomes: dict[tuple[str, int], Survival] = {}
+
+    def outcome(self, name: str, arm: int) -> Survival:
+        """One end point of one arm."""
+        if (name, arm) not in self._outcomes:
+            self._outcomes[name, arm] = outcome(self.data, name, arm)
+        return self._outcomes[name, arm]
+
+    @cached_property
+    def responses(self) -> dict[tuple[str, int], Response]:
+        """Responses by criteria and arm."""
+        arms = range(len(self.data.arms))
+        return {(kind, arm): response(self.data, arm, kind) for kind in ("recist", "mrecist") for arm in arms}
+
+    def read(self, quantity: Quantity, arms: Sequence[int], draws: Draws) -> FloatArray:
+        """The quantity of each drawn study, internal units. Shape (resamples,).
+
+        Parameters
+        ----------
+        arms
+            The arm; of a comparison, the arm and its reference; or all arms.
+        draws
+            For each of ``arms``, places on the patient axis, shape (resamples, size).
+        """
+        if quantity.statistic:
+            return _ENDPOINT_READERS[quantity.statistic](self, quantity, arms, draws)
+        return _OTHER_READERS[quantity.subject.partition(".")[0]](self, quantity, arms, draws)
+
+
+def _curve(statistic: str) -> Callable[[Reader, Quantity, Sequence[int], Draws], FloatArray]:
+    def read(reader: Reader, quantity: Quantity, arms: Sequence[int], draws: Draws) -> FloatArray:
+        from tumorsim.kernels import survival as kernels
+
+        argument = quantity.times[0] if quantity.times else 0.0
+        one = reader.outcome(quantity.subject, arms[0])
+        return resampled_curve(one, draws[0], getattr(kernels, statistic), argument)
+
+    return read
+
+
+def _hr(reader: Reader, quantity: Quantity, arms: Sequence[int], draws: Draws) -> FloatArray:
+    pair = [reader.outcome(quantity.subject, arm) for arm in arms]
+    if quantity.times:
+        start, stop = (*quantity.times, np.inf)[:2]
+        pair = [one.window(start, stop) for one in pair]
+    with np.errstate(over="ignore"):
+        return np.exp(resampled_log_hazard_ratio(pair[0], pair[1], draws))
+
+
+def _rmst_difference(reader: Reader, quantity: Quantity, arms: Sequence[int], draws: Draws) -> FloatArray:
+    read = _curve("RESTRICTED_MEAN")
+    one, other = (read(reader, quantity, [arm], [drawn]) for arm, drawn in zip(arms, draws, strict=True))
+    return one - other
+
+
+def _crude_survival(reader: Reader, quantity: Quantity, arms: Sequence[int], draws: Draws) -> FloatArray:
+    one = reader.outcome(quantity.subject, arms[0])
+    seen = one.included & (one.event == EVENT) & (one.time <= quantity.times[0])
+    return 1.0 - _ratio([seen], [one.included], draws)
+
+
+def _cumulative_incidence(reader: Reader, quantity: Quantity, arms: Sequence[int], draws: Draws) -> FloatArray:
+    one = reader.outcome(quantity.subject, arms[0])
+    out = np.empty(draws[0].shape[0])
+    for r, drawn in enumerate(draws[0]):
+        kept = drawn[one.included[drawn]]
+        value = cumulative_incidence(one.time[kept], one.event[kept]).at(quantity.times[0])
+        out[r] = np.nan if value is None else value
+    return out
+
+
+def _events(reader: Reader, quantity: Quantity, arms: Sequence[int], draws: Draws) -> FloatArray:
+    ones = [reader.outcome(quantity.subject, arm) for arm in arms]
+    return _sum([one.included & (one.event == EVENT) for one in ones], draws)
+
+
+def _rate(reader: Reader, quantity: Quantity, arms: Sequence[int], draws: Draws) -> FloatArray:
+    ones = [reader.outcome(quantity.subject, arm) for arm in arms]
+    seen = [one.included & (one.event == EVENT) for one in ones]
+    return _ratio(seen, [np.where(one.included, one.time, 0.0) for one in ones], draws)
+
+
+def _deaths(reader: Reader, quantity: Quantity, arms: Sequence[int], draws: Draws) -> FloatArray:
+    causes = [observed_deaths(reader.data, arm) for arm in arms]
+    dead = [cause > 0 for cause in causes]
+    of_tumour = [cause == TUMOUR for cause in causes]
+    other = [a & ~b for a, b in zip(dead, of_tumour, strict=True)]
+    if quantity.subject == "deaths.other_fraction":
+        return _ratio(other, dead, draws)
+    return _sum({"deaths": dead, "deaths.tumour": of_tumour, "deaths.other": other}[quantity.subject], draws)
+
+
+def _recurrences(reader: Reader, quantity: Quantity, arms: Sequence[int], draws: Draws) -> FloatArray:
+    return _sum([progressions(reader.data, arm) for arm in arms], draws)
+
+
+def _follow_up(reader: Reader, quantity: Quantity, arms: Sequence[int], draws: Draws) -> FloatArray:
+    times = [observed_time(reader.data, arm)[0][drawn] for arm, drawn in zip(arms, draws, strict=True)]
+    return np.asarray(np.median(np.concatenate(times, axis=1), axis=1))
+
+
+def _received(reader: Reader, quantity: Quantity, arms: Sequence[int], draws: Draws) -> FloatArray:
+    infusions, cells, _ = treatment_received(reader.data, arms[0])
+    return np.asarray((infusions if quantity.subject == "infusions.mean" else cells)[draws[0]].mean(axis=1))
+
+
+def _response(reader: Reader, quantity: Quantity, arms: Sequence[int], draws: Draws) -> FloatArray:
+    _, criteria, name = quantity.subject.split(".")
+    found = reader.responses[criteria, arms[0]]
+    named = {"orr": found.responded, "dcr_best": found.controlled, "dcr_confirmed": found.confirmed}
+    hit = named[name] if name in named else found.has(SHORT_NAMES.index(name.upper()))
+    return _ratio([hit], [found.included], draws)
+
+
+def _sum(indicators: Sequence[Any], draws: Draws) -> FloatArray:
+    drawn = [one[places].sum(axis=1) for one, places in zip(indicators, draws, strict=True)]
+    return np.asarray(np.sum(drawn, axis=0), dtype=np.float64)
+
+
+def _ratio(numerators: Sequence[Any], denominators: Sequence[Any], draws: Draws) -> FloatArray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(_sum(numerators, draws) / _sum(denominators, draws))
+
+
+_ENDPOINT_READERS: dict[str, Callable[[Reader, Quantity, Sequence[int], Draws], FloatArray]] = {
+    "median": _curve("MEDIAN"),
+    "rmst": _curve("RESTRICTED_MEAN"),
+    "km_survival": _curve("LANDMARK"),
+    "crude_survival": _crude_survival,
+    "cumulative_incidence": _cumulative_incidence,
+    "events": _events,
+    "rate": _rate,
+    "hr": _hr,
+    "rmst_difference": _rmst_difference,
+}
+_OTHER_READERS: dict[str, Callable[[Reader, Quantity, Sequence[int], Draws], FloatArray]] = {
+    "deaths": _deaths,
+    "recurrences": _recurrences,
+    "follow_up": _follow_up,
+    "infusions": _received,
+    "cells": _received,
+    "response": _response,
+}
+
+
+def _arms_of(target: Target, data: TrialData) -> list[int]:
+    if target.arm is None:
+        return list(range(len(data.arms)))
+    for name in (target.arm, target.reference):
+        if name is not None and name not in data.arms:
+            raise ValueError(f"{target.id}: {name!r} is no arm; the arms are {', '.join(data.arms)}")
+    arm = data.arms.index(target.arm)
+    if target.parsed.rule.scope != "comparison":
+        return [arm]
+    reference = 0 if target.reference is None else data.arms.index(target.reference)
+    if arm == reference:
+        raise ValueError(f"{target.id}: {target.arm} is the reference and cannot be compared with itself")
+    return [arm, reference]
+
+
+def _simulate(target: Target, reader: Reader, level: float) -> tuple[float, tuple[float, float] | None]:
+    """Simulated value and predictive interval, internal units."""
+    quantity, arms, sampler = target.parsed, _arms_of(target, reader.data), reader.sampler
+    if any(sampler.members[arm].size == 0 for arm in arms):
+        return float("nan"), None
+    whole = [sampler.everyone(arm) for arm in arms]
+    sizes = target.n
+    if quantity.rule.count:
+        assert sizes is not None  # the block demands it of counts
+        each = [reader.read(quantity, [arm], [drawn])[0] for arm, drawn in zip(arms, whole, strict=True)]
+        scale = [size / drawn.shape[1] for size, drawn in zip(sizes, whole, strict=True)]
+        simulated = float(np.dot(each, scale))
+    else:
+        simulated = float(reader.read(quantity, arms, whole)[0])
+    if sizes is None:
+        return simulated, None
+    draws = [sampler.draw(arm, size) for arm, size in zip(arms, sizes, strict=True)]
+    return simulated, predictive_interval(reader.read(quantity, arms, draws), level)
+
+
+def _json(value: float | None, factor: float) -> float | None:
+    return None if value is None or not np.isfinite(value) else float(value) * factor
+
+
+def _pair(ends: tuple[float, float] | None, factor: float) -> list[float | None] | None:
+    return None if ends is None else [_json(end, factor) for end in ends]
+
+
+def _row(target: Target, simulated: float, ends: tuple[float, float] | None) -> dict[str, Any]:
+    rule = target.parsed.rule
+    unit, factor = _UNITS.get(rule.dimension, ("patient" if rule.count else "1", 1.0))
+    low, high = target.reported_range or (target.reported, target.reported)
+    slack = _ROUNDING * abs(target.reported)
+    within = None if ends is None else bool(ends[0] <= high + slack and low - slack <= ends[1])
+    agrees = None
+    if np.isfinite(simulated) and target.tolerance is not None:
+        agrees = bool(abs(simulated - target.reported) <= target.tolerance + slack)
+    elif np.isfinite(simulated) and target.reported_range is not None:
+        agrees = bool(low <= simulated <= high)
+    return {
+        "id": target.id,
+        "quantity": target.quantity,
+        "arm": target.arm,
+        "reported": _json(target.reported, factor),
+        "reported_ci": _pair(target.reported_ci, factor),
+        "reported_range": _pair(target.reported_range, factor),
+        "simulated": _json(simulated, factor),
+        "interval": _pair(ends, factor),
+        "within": within,
+        "tolerance": _json(target.tolerance, factor),
+        "within_tolerance": agrees,
+        "n": None if target.n is None else list(target.n),
+        "unit": unit,
+        "kind": target.kind,
+        "weight": target.weight,
+        "source": target.source,
+        "note": target.note,
+    }
+
+
+def evaluate_targets(
+    targets: Sequence[Target], data: TrialData, seed: int, *, resamples: int = RESAMPLES, level: float = LEVEL
+) -> list[dict[str, Any]]:
+    """Each reported figure beside the simulated one; JSON-safe, times in months.
+
+    Parameters
+    ----------
+    targets
+        The targets of the scenario.
+    data
+        The finished trial.
+    seed
+        Seed of the scenario; keys the draws of the predictive intervals.
+    resamples, level
+        Studies drawn, and level of the interval.
+
+    Returns
+    -------
+    list of dict
+        ``simulated``: over all virtual patients, counts scaled to the study's
+        ``n``. ``interval``: where a study of ``n`` patients would fall with
+        probability ``level``; None without ``n``; an open end is None. ``within``:
+        the reported value (any value of a reported range) lies in the interval.
+        ``within_tolerance``: simulated and reported differ by at most
+        ``tolerance``, or simulated lies in the reported range.
+    """
+    reader = Reader(data, seed, resamples)
+    return [_row(target, *_simulate(target, reader, level)) for target in targets]

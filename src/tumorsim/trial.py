@@ -1,0 +1,343 @@
+"""A virtual trial: arms x patients with common random numbers.
+
+Every virtual patient enters every arm with the same biology, the same enrolment date
+and the same luck (allocation ``twins``), or exactly one arm (``randomised``).
+Imports nothing of the scenario: it receives the blocks it needs.
+"""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy import special
+
+from tumorsim.cohort import Floats, Ints, Records, VirtualPatients, draw, individual
+from tumorsim.interventions.base import Intervention, Recipients, Rows
+from tumorsim.interventions.events import EventTable, Roster, build_events, merge, roster_of, stop_rules
+from tumorsim.kernels import layout, random
+from tumorsim.models.patient import simulate_batch
+from tumorsim.params.base import Process
+from tumorsim.params.design import Design
+from tumorsim.params.disease import Disease
+from tumorsim.params.output import Output
+from tumorsim.params.population import Population
+from tumorsim.params.salvage import Salvage
+from tumorsim.params.tace import TaceModel
+from tumorsim.variables import EACH, PATIENTS, VISITS, TrialData
+
+RELATIVE_TOLERANCE = 1e-6
+MAX_STEPS = 200_000
+RANGE = 16  # patients a thread takes at once: well under a quarter of a second, so that Ctrl-C is prompt
+Progress = Callable[[int, int], None]
+
+
+class Arm(Protocol):
+    """What the trial needs to know of an arm."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def title(self) -> str: ...  # noqa: D102
+    @property
+    def treatments(self) -> Sequence[Intervention]: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Study:
+    """The blocks that define a trial."""
+
+    disease: Disease
+    population: Population
+    design: Design
+    arms: Sequence[Arm]
+    salvage: Salvage
+    output: Output
+    seed: int
+
+
+class SimulationError(RuntimeError):
+    """Patients whose integration failed; the message names them, the time and what to do."""
+
+
+def run_trial(
+    study: Study,
+    *,
+    threads: int = 1,
+    numbers: Ints | None = None,
+    relative_tolerance: float = RELATIVE_TOLERANCE,
+    progress: Progress | None = None,
+) -> TrialData:
+    """Simulate every arm.
+
+    Parameters
+    ----------
+    study
+        Blocks of the scenario.
+    threads
+        Threads of the kernel; the result does not depend on it.
+    numbers : (n,)
+        Patient numbers in the order wanted; all of the population by default. The
+        bits of a patient depend on the number alone.
+    relative_tolerance
+        Of the integrator; absolute tolerances scale with it.
+    progress
+        Called with (patients done, patients to do).
+
+    Raises
+    ------
+    SimulationError
+        Every patient failed. A few failures are kept in ``status`` and reported by the caller.
+    """
+    numbers = np.arange(study.population.patients, dtype=np.int64) if numbers is None else numbers
+    patients = draw(study.disease, study.population, study.design, numbers, study.seed)
+    assigned = _assign(study, numbers)
+    roster = _roster(study)
+    recipients = Recipients(
+        numbers, patients.covariates["weight"], patients.body_surface, patients.covariates["lymphocyte_factor"]
+    )
+    visits, visit_count = _visit_events(study, numbers)
+    times = np.arange(0.0, study.design.horizon, study.output.interval)
+    total = int(assigned.sum())
+    done = 0
+    arms = []
+    for a, arm in enumerate(study.arms):
+        events = merge(build_events(arm.treatments, roster, recipients, study.seed, study.design.horizon), visits)
+        outcomes = _outcomes(numbers, assigned[a], study.output.traced_patients, visit_count, times)
+        cohort = _cohort(study, arm, patients, roster, events)
+        done = _simulate(cohort, _policy(study, roster, recipients, relative_tolerance), outcomes, assigned[a],
+                         threads, progress, done, total)  # fmt: skip
+        arms.append(outcomes)
+    data = _collect(study, patients, assigned, arms, times)
+    _check(data)
+    return data
+
+
+def _assign(study: Study, numbers: Ints) -> Floats:
+    """Whether a patient belongs to an arm, shape (arm, patient)."""
+    arms = len(study.arms)
+    if study.design.allocation == "twins":
+        return np.ones((arms, numbers.size))
+    shares = np.array(study.design.ratio or [1.0] * arms, dtype=float)
+    u = random.uniforms(study.seed, random.STREAM_ALLOCATION, numbers, 0, 0)
+    chosen = np.searchsorted(np.cumsum(shares / shares.sum()), u, side="right").clip(max=arms - 1)
+    return (np.arange(arms)[:, None] == chosen).astype(float)
+
+
+def _roster(study: Study) -> Roster:
+    rescue, tace = study.salvage.rescue, study.salvage.tace
+    return roster_of(
+        [arm.treatments for arm in study.arms],
+        [rescue.drug] if rescue is not None else [],
+        [tace] if tace is not None else [],
+    )
+
+
+def _visit_events(study: Study, numbers: Ints) -> tuple[EventTable, int]:
+    """Tumour assessments of every patient, jittered within their window; the advanced setting adds a baseline."""
+    visits = study.design.visits
+    planned = visits.schedule.visits(study.design.horizon)
+    late = np.stack(
+        [random.uniforms(study.seed, random.STREAM_VISIT_JITTER, numbers, k, 0) for k in range(planned.size)], axis=1
+    )
+    days = planned[None, :] + visits.jitter * (2.0 * late - 1.0)
+    first = 0
+    if study.population.setting == "advanced":
+        days = np.concatenate([np.zeros((numbers.size, 1)), np.maximum(days, 0.0)], axis=1)
+        first = 1
+    rows = [
+        Rows.of(np.arange(numbers.size), days[:, k], layout.EVENT_VISIT, k, 0.0) for k in range(planned.size + first)
+    ]
+    return EventTable.of(Rows.concatenate(rows), numbers.size), planned.size + first
+
+
+def _records(dtype: np.dtype[np.void], values: Floats) -> Records:
+    """Columns of ``values`` (n, fields) as the first fields of records of ``dtype``."""
+    out = np.zeros(values.shape[0], dtype)
+    for name, column in zip(dtype.names or (), values.T, strict=False):
+        out[name] = column
+    return out
+
+
+def _each(definitions: Sequence[Process], dtype: np.dtype[np.void], stops: Floats, numbers: Ints, seed: int) -> Records:
+    """Individual parameters of every drug or product, shape (n, definitions)."""
+    out = np.zeros((numbers.size, len(definitions)), dtype)
+    for i, definition in enumerate(definitions):
+        name = str(getattr(definition, "name", ""))
+        out[:, i] = _records(dtype, individual(definition, name, numbers, seed))
+        out[:, i]["until_progression"] = stops[i]
+    return out
+
+
+def _procedure(model: TaceModel) -> Records:
+    """One procedure with its law of necrosis as quantiles of a Beta law (eq. T2)."""
+    out = _records(layout.PROCEDURE, np.array([model.values()]))
+    mean, sd = model.necrosis_mean.value, model.necrosis_sd.value
+    concentration = mean * (1.0 - mean) / sd**2 - 1.0
+    share = np.linspace(0.0, 1.0, layout.QUANTILES)
+    out["necrosis_quantiles"] = special.betaincinv(mean * concentration, (1.0 - mean) * concentration, share)
+    return out
+
+
+def _cohort(study: Study, arm: Arm, patients: VirtualPatients, roster: Roster, events: EventTable) -> layout.Cohort:
+    """Inputs of the kernel for one arm."""
+    stops = stop_rules(arm.treatments, roster)
+    procedures = [_procedure(model) for model in roster.procedures]
+    table = np.zeros(events.time.size, layout.EVENT)
+    table["time"], table["kind"], table["index"], table["value"] = events.time, events.kind, events.index, events.value
+    return layout.Cohort(
+        patients.traits,
+        _each(roster.drugs, layout.DRUG, stops.drugs.astype(float), patients.number, study.seed),
+        _each(roster.products, layout.PRODUCT, stops.products.astype(float), patients.number, study.seed),
+        np.concatenate(procedures) if procedures else np.zeros(1, layout.PROCEDURE),
+        patients.lesion_offset,
+        patients.lesions,
+        events.offset,
+        table,
+    )
+
+
+def _policy(study: Study, roster: Roster, recipients: Recipients, relative_tolerance: float) -> Records:
+    """The protocol, as one record `layout.POLICY`."""
+    imaging, salvage, rescue = study.design.imaging, study.salvage, study.salvage.rescue
+    policy = np.zeros(1, layout.POLICY)
+    values: dict[str, float] = {
+        "seed": study.seed,
+        "adjuvant": study.population.setting == "adjuvant",
+        "measurement_cv": imaging.measurement_cv,
+        "measurable_diameter": imaging.measurable_diameter / 1000.0,
+        "target_lesions": imaging.target_lesions,
+        "salvage_delay": salvage.delay,
+        "curative_probability": salvage.curative_probability,
+        "curative_at_most": salvage.curative_at_most,
+        "residual_fraction": salvage.residual_fraction,
+        "tace": roster.procedures.index(salvage.tace) if salvage.tace is not None else -1,
+        "tace_at_most": salvage.tace_at_most if salvage.tace is not None else 0,
+        "tace_interval": salvage.tace_interval,
+        "rescue_drug": roster.drugs.index(rescue.drug) if rescue is not None else -1,
+        "rescue_rate": rescue.dose * rescue.times_per_day * rescue.adherence if rescue is not None else 0.0,
+        "relative_tolerance": relative_tolerance,
+        "max_steps": MAX_STEPS,
+    }
+    for name, value in values.items():
+        policy[name] = value
+    return policy
+
+
+def _outcomes(numbers: Ints, assigned: Floats, traced: int, visits: int, times: Floats) -> layout.Outcomes:
+    """Empty outputs of one arm; patients numbered below ``traced`` are traced."""
+    order = np.sort(numbers[numbers < traced])
+    row = np.full(numbers.size, -1, np.int64)
+    here = (numbers < traced) & (assigned > 0)
+    row[here] = np.searchsorted(order, numbers[here])
+    trace = np.zeros((max(order.size, 1), times.size), layout.TRACE)
+    visit = np.zeros((numbers.size, visits), layout.VISIT)
+    for name in layout.TRACE_NAMES:
+        trace[name] = np.nan
+    for name in layout.VISIT_NAMES:
+        visit[name] = np.nan
+    event = np.zeros(numbers.size, layout.OUTCOME)
+    return layout.Outcomes(event, visit, trace, times, row, np.zeros(numbers.size, layout.MEMO))
+
+
+def _simulate(
+    cohort: layout.Cohort, policy: Records, outcomes: layout.Outcomes, assigned: Floats,
+    threads: int, progress: Progress | None, done: int, total: int,
+) -> int:  # fmt: skip
+    """Run all patients of one arm on the kernel's threads; returns the patients done so far."""
+    ranges = _ranges(assigned)
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        waiting = [pool.submit(simulate_batch, cohort, policy, outcomes, a, b) for a, b in ranges]
+        try:
+            for (first, last), task in zip(ranges, waiting, strict=True):
+                task.result()
+                done += last - first
+                if progress is not None:
+                    progress(done, total)
+        except BaseException:
+            for task in waiting:
+                task.cancel()
+            raise
+    return done
+
+
+def _ranges(assigned: Floats) -> list[tuple[int, int]]:
+    """Runs of assigned patients, each at most RANGE long."""
+    rows = np.flatnonzero(assigned > 0)
+    if rows.size == 0:
+        return []
+    breaks = np.flatnonzero(np.diff(rows) > 1) + 1
+    return [
+        (int(a), int(min(a + RANGE, run[-1] + 1)))
+        for run in np.split(rows, breaks)
+        for a in range(int(run[0]), int(run[-1]) + 1, RANGE)
+    ]
+
+
+def _collect(
+    study: Study, patients: VirtualPatients, assigned: Floats, arms: Sequence[layout.Outcomes], times: Floats
+) -> TrialData:
+    """Arrays by declared name."""
+    numbers = patients.number
+    shape = (len(arms), numbers.size)
+    arrays: dict[str, Floats] = dict(patients.covariates)
+    end = np.broadcast_to(patients.traits["end"], shape)
+    lost = np.broadcast_to(patients.dropout, shape)
+    arrays["assigned"] = assigned
+    arrays["censor_time"] = np.minimum(end, lost)
+    arrays["dropout_time"] = np.where(lost < end, lost, np.nan)
+    absent = assigned == 0.0
+    for name in layout.OUTCOME_NAMES:
+        column = np.stack([o.event[name] for o in arms])
+        arrays[name] = np.where(absent, np.nan if name.endswith("_time") else 0.0, column)
+    for name in layout.VISIT_NAMES:
+        arrays[name] = np.stack([o.visit[name] for o in arms])
+    traced = np.sort(numbers[numbers < study.output.traced_patients])
+    for name in layout.TRACE_NAMES:
+        arrays[name] = np.stack([o.trace[name][: traced.size] for o in arms])
+    missing = {v.name for v in PATIENTS + VISITS} - arrays.keys()
+    assert not missing, missing
+    return TrialData(
+        arms=tuple(arm.name for arm in study.arms),
+        labels=tuple(arm.title for arm in study.arms),
+        arrays={name: np.ascontiguousarray(array) for name, array in arrays.items()},
+        patient=numbers,
+        trace=traced,
+        time=times,
+        setting=study.population.setting,
+        allocation=study.design.allocation,
+    )
+
+
+def _check(data: TrialData) -> None:
+    """A trial in which every patient failed is no result."""
+    assert data["status"].ndim == len(EACH)
+    failed = (data["status"] > 0) & (data["assigned"] > 0)
+    if failed.any() and failed.sum() == (data["assigned"] > 0).sum():
+        raise SimulationError(failures_text(data))
+
+
+def failures_text(data: TrialData) -> str:
+    """Which patients failed, when and why; empty when none did."""
+    reasons = ("", "the step became too small", "a state is not a number", "too many steps")
+    lines = []
+    for a, i in np.argwhere((data["status"] > 0) & (data["assigned"] > 0))[:10]:
+        reason = reasons[int(data["status"][a, i])]
+        day = data["failure_time"][a, i]
+        lines.append(f"patient {data.patient[i]} of arm {data.arms[a]}: {reason} at day {day:.3g}")
+    if not lines:
+        return ""
+    count = int(((data["status"] > 0) & (data["assigned"] > 0)).sum())
+    advice = "Look for a rate far outside its range (tumorsim check lists them), or report it with the scenario."
+    return f"{count} integrations failed. " + "; ".join(lines) + f". {advice}"
+
+
+def warm_up(study: Study) -> float:
+    """Compile the kernels, or load them from the cache, on one patient; returns the seconds it took."""
+    start = clock.perf_counter()
+    run_trial(study, numbers=np.zeros(1, np.int64))
+    return clock.perf_counter() - start

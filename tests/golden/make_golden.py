@@ -1,0 +1,45 @@
+"""Make the golden result of the present layout version: ``python tests/golden/make_golden.py``.
+
+Run it once when a layout version is first released, and commit what it writes.
+A golden file is never made again: files of its version are on people's disks, and
+`test_golden_result.py` keeps them readable. If that test fails after a change of
+`tumorsim.variables`, raise ``LAYOUT_VERSION`` in ``tumorsim/store/layout.py``, name
+the new variable in ``SINCE``, and make a golden file of the new version beside the old.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from toy_result import write_toy
+from toy_trial import make_trial
+from tumorsim.store import LAYOUT_VERSION, read
+
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> None:
+    path = HERE / f"result_layout_{LAYOUT_VERSION}.h5"
+    write_toy(path, make_trial(n=3, trace=1, seed=11))
+    stored = read(path)
+    known = {
+        "digest": stored.digest,
+        "layout_version": stored.layout_version,
+        "arms": stored.data.arms,
+        "variables": sorted(stored.data.arrays),
+        "age": [float(value).hex() for value in stored.data["age"]],
+        "death_cause": stored.data["death_cause"].tolist(),
+        "curves": {endpoint: sorted(arms) for endpoint, arms in stored.curves.items()},
+        "summary": stored.summary,
+        "scenario": stored.scenario_text,
+        "provenance": stored.provenance,
+    }
+    path.with_suffix(".json").write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
