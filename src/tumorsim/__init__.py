@@ -1,1 +1,65 @@
-"""In-silico tumour-immune simulation engine."""
+"""In-silico tumour-immune simulation engine.
+
+>>> import tumorsim as ts
+>>> result = ts.run("scenarios/hcc_adjuvant_cik_rct.yaml", patients=500, seed=1)  # doctest: +SKIP
+>>> result.summary()  # doctest: +SKIP
+
+Hypothesis-generating simulation: not for clinical use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tumorsim.api import Result, open_result, replay, run, simulate
+    from tumorsim.plan import plan
+    from tumorsim.scenario import Scenario, ScenarioError, load
+    from tumorsim.store import ResultError
+    from tumorsim.verify import verify
+
+    __version__: str
+
+__all__ = [
+    "Result",
+    "ResultError",
+    "Scenario",
+    "ScenarioError",
+    "__version__",
+    "load",
+    "open_result",
+    "plan",
+    "replay",
+    "run",
+    "simulate",
+    "verify",
+]
+
+# Where each name lives: nothing is imported before it is asked for.
+_HOMES = {
+    "Result": "api",
+    "ResultError": "store",
+    "Scenario": "scenario",
+    "ScenarioError": "scenario",
+    "load": "scenario",
+    "open_result": "api",
+    "plan": "plan",
+    "replay": "api",
+    "run": "api",
+    "simulate": "api",
+    "verify": "verify",
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module, metadata
+
+    if name == "__version__":
+        return metadata.version("tumorsim")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tumorsim' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(f"tumorsim.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -24,6 +24,7 @@ REFERENCE_DIAMETER = 21.0  # mm, centre of the diameter effect on residual depos
 DE_NOVO_KEY = 1_000_000  # de novo lesions are keyed from here, so that deposits do not shift them
 DE_NOVO_LOOKBACK = 10.0 * 365.25  # days before entry from which de novo lesions may be present
 CIRRHOSIS_PLATELET_RATIO = 0.75  # portal hypertension lowers the count; assumed
+LEAST_CAPACITY_RATIO = 1.05  # a lesion at entry is never beyond its capacity
 SMALL_COUNT = 50.0  # expected cells below which a clone is drawn as a whole number
 
 # occasions of STREAM_COVARIATES, one a covariate
@@ -185,6 +186,17 @@ def _visible_lesions(population: Population, covariates: dict[str, Floats], numb
     return rows, covariates["index_diameter"][rows] * factor, keys + 2 * DE_NOVO_KEY
 
 
+def _steady_capacity_ratio(disease: Disease, volume: Floats) -> Floats:
+    """Capacity per cell at which sprouting and regression balance in a lesion of ``volume`` mL at normal perfusion."""
+    v = disease.vessels
+    oxygen = 1.0 / (1.0 + v.half_perfusion.value)
+    vegf = v.vegf_secretion.value * disease.growth.cell_density.value / v.vegf_clearance_rate.value
+    vegf *= 1.0 + v.hypoxic_vegf_gain.value * (1.0 - oxygen)
+    sprouting = v.capacity_growth_rate.value * vegf / (vegf + v.vegf_half_effect.value)
+    with np.errstate(divide="ignore"):
+        return np.asarray(sprouting / (v.capacity_loss_rate.value * volume ** (2.0 / 3.0)))
+
+
 def build_lesions(
     disease: Disease, population: Population, design: Design, covariates: dict[str, Floats],
     numbers: Ints, growth_rate: Floats, end: Floats, seed: int,
@@ -230,7 +242,8 @@ def build_lesions(
         cells, resistant[row], burden.initial_antigen_low_fraction.value,
         _keyed(seed, random.STREAM_CLONES, numbers, row, key, 1), _keyed(seed, random.STREAM_CLONES, numbers, row, key, 2),
     )  # fmt: skip
-    capacity = np.maximum(cells * burden.initial_capacity_ratio.value, burden.initial_capacity_floor.value)
+    ratio = np.minimum(_steady_capacity_ratio(disease, cells / density), burden.initial_capacity_ratio.value)
+    capacity = np.maximum(cells * np.maximum(ratio, LEAST_CAPACITY_RATIO), burden.initial_capacity_floor.value)
     offset = np.searchsorted(row, np.arange(numbers.size + 1)).astype(np.int64)
     lesions = np.zeros(row.size, layout.LESION)
     lesions["arrival"], lesions["cells"], lesions["capacity"] = np.maximum(day, 0.0), clones, capacity

@@ -31,6 +31,10 @@ LIBRARY: dict[type[BaseModel], str] = {
 """Classes that the library holds, and the folder of each."""
 
 
+MAX_ITEMS = 500
+"""Most items of a list whose declaration sets no limit."""
+
+
 @dataclass(frozen=True)
 class Place:
     """A place in a scenario.
@@ -110,6 +114,16 @@ def place_of(root: type[BaseModel], raw: object, path: tuple[str | int, ...]) ->
         place = place.child(part, raw)
         raw = value_at(raw, part)
     return place
+
+
+def longest_list(place: Place) -> int:
+    """Most items that a list at ``place`` may have."""
+    for option in options(place.annotation):
+        items = typing.get_args(option) if typing.get_origin(option) is tuple else ()
+        if items and Ellipsis not in items:
+            return len(items)
+    marks = place.field.metadata if place.field is not None else []
+    return next((int(mark.max_length) for mark in marks if hasattr(mark, "max_length")), MAX_ITEMS)
 
 
 def has(raw: object, part: str | int) -> bool:

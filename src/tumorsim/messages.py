@@ -7,7 +7,8 @@ mapping that should have named a library entry, the members of a union) become o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,6 +19,9 @@ from tumorsim.units import DIMENSIONS
 from tumorsim.yamlio import Node, Problem, Route, problem_at
 
 Details = Mapping[str, Any]
+
+# so that a file full of slips costs no more than one with many
+MAX_PROBLEMS: Final = 200
 
 
 def problems_of(error: ValidationError, root: Node, cls: type[BaseModel]) -> list[Problem]:
@@ -42,7 +46,7 @@ def problems_of(error: ValidationError, root: Node, cls: type[BaseModel]) -> lis
         found.setdefault(route, details)
     found = _without_repeats(found, plain, cls)
     problems = []
-    for route, details in found.items():
+    for route, details in islice(found.items(), MAX_PROBLEMS):
         message = _message(details, route, plain, cls)
         problems.append(problem_at(root, route, message, at_key=details["type"] in ("extra_forbidden", "no_key")))
     return problems
@@ -200,7 +204,9 @@ def _truth(place: Place, context: Details, raw: object) -> str:
 
 
 def _list(place: Place, context: Details, raw: object) -> str:
-    return f"must be a list, as [a, b] or with each item on a line of its own after a dash{_hint(place)}"
+    said, example = description_of(place).rstrip("."), example_of(place)
+    shown = f", e.g. {example if example.startswith('-') else f'[{example}]'}" if example else ""
+    return "must be a list" + (f" ({said})" if said else "") + shown
 
 
 def _mapping(place: Place, context: Details, raw: object) -> str:

@@ -74,6 +74,7 @@ class _Files:
         self.files = 0
         self.size = 0
         self.read: dict[Path, Node] = {}
+        self.texts: dict[Path, str] = {}
 
     def load(self, path: Path, shown: str, chain: tuple[Path, ...]) -> Node:
         """Tree of the file at ``path`` with everything it extends beneath it."""
@@ -81,7 +82,7 @@ class _Files:
             self.files += 1
             if self.files > MAX_FILES:
                 raise refuse(Mark(shown), f"more than {MAX_FILES} files are joined by extends; join them into fewer")
-            text = read_file(path, shown)
+            text = self.texts[path] = read_file(path, shown)
             self.size += len(text)
             if self.size > MAX_TOTAL:
                 raise refuse(Mark(shown), f"the files joined by extends exceed {MAX_TOTAL // 1024} KB")
@@ -106,7 +107,9 @@ class _Files:
             part = self.load(target, name, chain)
             composed = part if composed is None else merge(composed, part)
         own = Node({k: v for k, v in node.value.items() if k != "extends"}, node.mark)
-        return own if composed is None else merge(composed, own)
+        if composed is None:
+            return own
+        return merge(composed, own) if own.value else composed
 
     def _target(self, node: Node, path: Path, shown: str) -> tuple[Path, str]:
         """File that one entry of ``extends`` means, after every rule on such links."""
@@ -149,15 +152,14 @@ def read_tree(path: Path, root: Path | None = None) -> Node:
     ScenarioError
         One problem: a guard, a syntax rule, or a rule on ``extends``.
     """
-    return _read(path, root)[0]
+    return read_texts(path, root)[0]
 
 
-def input_files(path: Path, root: Path | None = None) -> tuple[Path, ...]:
-    """The entry file and every file it extends; arguments and errors as `read_tree`."""
-    return tuple(sorted(_read(path, root)[1].read))
+def read_texts(path: Path, root: Path | None = None) -> tuple[Node, dict[Path, str]]:
+    """The tree, and the text of every file it was made of, the entry file first.
 
-
-def _read(path: Path, root: Path | None) -> tuple[Node, _Files]:
+    Arguments and errors as `read_tree`.
+    """
     shown = Path(path).as_posix()
     try:
         entry = Path(path).resolve()
@@ -165,7 +167,7 @@ def _read(path: Path, root: Path | None) -> tuple[Node, _Files]:
     except (OSError, RuntimeError, ValueError):
         raise refuse(Mark(shown), "the path cannot be followed; give the path of a scenario file") from None
     files = _Files(folder)
-    return files.load(entry, shown, ()), files
+    return files.load(entry, shown, ()), files.texts
 
 
 # --- values of the command line --------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from tumorsim import library
-from tumorsim.fields import LIBRARY, Place, options
+from tumorsim.fields import LIBRARY, Place, longest_list, options
 from tumorsim.interventions.base import Intervention
 from tumorsim.overlay import merge
 from tumorsim.yamlio import Node, Problem, Route, problem_at
@@ -30,9 +30,18 @@ class _Inliner:
             children = {key: self._child(child, place, node, path, key) for key, child in node.value.items()}
             return Node(children, node.mark, node.key)
         if node.is_list:
-            items = [self._child(child, place, node, path, i) for i, child in enumerate(node.value)]
+            items = [self._child(child, place, node, path, i) for i, child in enumerate(self._short(node, place, path))]
             return Node(items, node.mark, node.key)
         return node
+
+    def _short(self, node: Node, place: Place, path: Route) -> list[Node]:
+        """Items of a list, at most as many as are allowed, so that a long list costs little to refuse."""
+        items: list[Node] = node.value
+        most = longest_list(place)
+        if len(items) <= most:
+            return items
+        self.problems.append(problem_at(self.root, path, f"has {len(items)} items and must have at most {most}"))
+        return items[:most]
 
     def _child(self, child: Node, place: Place, parent: Node, path: Route, part: str | int) -> Node:
         return self.walk(child, place.child(part, parent.value), (*path, part))

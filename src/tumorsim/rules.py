@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from tumorsim.fields import value_at
@@ -54,14 +55,17 @@ class Draft:
         trial = self.blocks.get("trial")
         return float(trial.cutoff) if trial is not None else None
 
-    def treatments(self) -> Iterator[tuple[Route, Intervention]]:
+    @cached_property
+    def treatments(self) -> list[tuple[Route, Intervention]]:
         """Every valid treatment with its path."""
+        found: list[tuple[Route, Intervention]] = []
         for i, arm in enumerate(_list(value_at(self.plain, "arms"))):
             for j, raw in enumerate(_list(value_at(arm, "treatments"))):
                 try:
-                    yield ("arms", i, "treatments", j), treatment_class(raw).model_validate(raw)
+                    found.append((("arms", i, "treatments", j), treatment_class(raw).model_validate(raw)))
                 except ValueError:  # reported by the validation of the whole
                     continue
+        return found
 
     def targets(self) -> Iterator[tuple[int, Target]]:
         """Every valid target with its place in the list."""
@@ -140,7 +144,7 @@ def visits_happen_before_the_cutoff(draft: Draft) -> Iterator[Finding]:
 def treatments_start_before_the_cutoff(draft: Draft) -> Iterator[Finding]:
     """A treatment that nobody can receive is a slip of a unit."""
     cutoff = draft.cutoff
-    for path, treatment in draft.treatments():
+    for path, treatment in draft.treatments:
         if cutoff is not None and treatment.first_day >= cutoff:
             rule = f"lies after the cut-off at {cutoff:g} day; nobody would receive it"
             yield (*path, "start"), f'day {treatment.first_day:g} {rule}, e.g. "0 day"'
@@ -149,7 +153,7 @@ def treatments_start_before_the_cutoff(draft: Draft) -> Iterator[Finding]:
 def treatments_have_a_plan(draft: Draft) -> Iterator[Finding]:
     """The schedule must be one that can be carried out until the cut-off."""
     cutoff = draft.cutoff
-    for path, treatment in draft.treatments():
+    for path, treatment in draft.treatments:
         if cutoff is None or treatment.first_day >= cutoff:
             continue
         try:

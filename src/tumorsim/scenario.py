@@ -11,15 +11,16 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
 from tumorsim.interventions.treatment import Treatment
-from tumorsim.messages import problems_of
-from tumorsim.overlay import apply_settings, read_tree, set_value
+from tumorsim.messages import MAX_PROBLEMS, problems_of
+from tumorsim.overlay import apply_settings, read_texts, set_value
 from tumorsim.params.base import Block
 from tumorsim.params.design import Design
 from tumorsim.params.disease import Disease
@@ -28,7 +29,7 @@ from tumorsim.params.population import Population
 from tumorsim.params.salvage import Salvage
 from tumorsim.params.targets import Target
 from tumorsim.references import inline
-from tumorsim.rules import Draft, findings
+from tumorsim.rules import Draft, Finding, findings
 from tumorsim.yamlio import Mark, Node, Problem, ScenarioError, problem_at, refuse
 
 __all__ = ["Arm", "Problem", "Scenario", "ScenarioError", "load", "read_resolved"]
@@ -52,7 +53,7 @@ class Arm(Block):
 
     name: Name = Field(description="Name of the arm in results and on the command line.", examples=["cik"])
     label: str = Field("", max_length=120, description="What people call it; the name if empty.")
-    treatments: tuple[Treatment, ...] = Field((), max_length=32, description="What is given; empty for no treatment.")
+    treatments: tuple[Treatment, ...] = Field((), max_length=16, description="What is given; empty for no treatment.")
 
     @property
     def title(self) -> str:
@@ -77,7 +78,7 @@ class Scenario(Block):
     population: Population = Field(description="Who the virtual patients are.")
     trial: Design = Field(description="Accrual, follow-up, visits and imaging.")
     arms: tuple[Arm, ...] = Field(
-        min_length=1, max_length=32, description="The arms; the first is the reference.", examples=["- name: control"]
+        min_length=1, max_length=16, description="The arms; the first is the reference.", examples=["- name: control"]
     )
     after_progression: Salvage = Field(
         default_factory=Salvage, description="Treatment after recurrence or progression."
@@ -87,6 +88,20 @@ class Scenario(Block):
     )
     targets: tuple[Target, ...] = Field((), max_length=500, description="Reported figures to compare with.")
     output: Output = Field(default_factory=Output, description="What is stored beside end points.")
+
+    _source_text: str = PrivateAttr("")
+
+    @property
+    def source_text(self) -> str:
+        """The scenario file as it was given; empty when it was not read from a file."""
+        return self._source_text
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both mean the same trial; where they were read from does not count."""
+        return isinstance(other, Scenario) and self.resolved_text == other.resolved_text
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
 
     @field_validator("*", mode="after")
     @classmethod
@@ -160,12 +175,15 @@ def load(
     ScenarioError
         Everything that is wrong, each problem with its place.
     """
-    node = apply_settings(read_tree(Path(source), None if root is None else Path(root)), overrides)
+    node, texts = read_texts(Path(source), None if root is None else Path(root))
+    node = apply_settings(node, overrides)
     if patients is not None:
         node = set_value(node, f"population.patients={patients}", Mark("--patients"))
     if seed is not None:
         node = set_value(node, f"seed={seed}", Mark("--seed"))
-    return _build(node)
+    scenario = _build(node)
+    scenario._source_text = next(iter(texts.values()))
+    return scenario
 
 
 def _build(node: Node) -> Scenario:
@@ -179,11 +197,15 @@ def _build(node: Node) -> Scenario:
     except ValidationError as error:
         named = {problem.path for problem in problems}
         problems += [p for p in problems_of(error, resolved, Scenario) if not _beneath(p.path, named)]
-    problems += [problem_at(resolved, path, message) for path, message in findings(Draft(plain, blocks))]
+    problems += [problem_at(resolved, path, message) for path, message in _findings(plain, blocks)]
     if problems or scenario is None:
         raise ScenarioError(_in_order(problems, node.mark.file))
     # What runs is what is stored: the order of keys, too, comes from the canonical text.
     return Scenario.model_validate(json.loads(scenario.resolved_text))
+
+
+def _findings(plain: Any, blocks: dict[str, Any]) -> list[Finding]:
+    return list(islice(findings(Draft(plain, blocks)), MAX_PROBLEMS))
 
 
 def _beneath(path: str, named: set[str]) -> bool:
@@ -226,7 +248,7 @@ def read_resolved(text: str, shown: str = "resolved scenario") -> Scenario:
     except (ValidationError, RecursionError) as error:
         problems = problems_of(error, _tree(plain, mark), Scenario) if isinstance(error, ValidationError) else []
         raise ScenarioError(problems or [Problem(shown, 0, 0, "", "is nested too deep")]) from None
-    found = [problem_at(_tree(plain, mark), path, message) for path, message in findings(Draft(plain, blocks))]
+    found = [problem_at(_tree(plain, mark), path, message) for path, message in _findings(plain, blocks)]
     if found:
         raise ScenarioError(found)
     return scenario

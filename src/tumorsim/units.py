@@ -86,19 +86,28 @@ MAX_TEXT: Final = 80
 
 @dataclass(frozen=True)
 class _Unit:
-    """A unit: how many base units it is, exactly, and the powers of the base."""
+    """A unit: how many base units it is, exactly, and the powers of the base.
+
+    ``named`` tells mg/kg, where the powers cancel, from a plain number or percentage.
+    """
 
     factor: Fraction
     powers: _Powers
+    named: bool = True
+
+    @property
+    def kind(self) -> tuple[_Powers, bool]:
+        """What must be equal for two units to measure one kind of thing."""
+        return self.powers, self.named
 
     def times(self, other: _Unit, power: int = 1) -> _Unit:
         """Product of this unit with ``other ** power``."""
         a, b = self.powers, other.powers
         powers = tuple(x + power * y for x, y in zip(a, b, strict=True))
-        return _Unit(self.factor * other.factor**power, powers)  # type: ignore[arg-type]
+        return _Unit(self.factor * other.factor**power, powers, self.named or other.named)  # type: ignore[arg-type]
 
 
-_ONE: Final = _Unit(Fraction(1), _NONE)
+_ONE: Final = _Unit(Fraction(1), _NONE, named=False)
 
 
 def _with_prefixes(names: str, prefixes: dict[str, str], powers: _Powers) -> dict[str, _Unit]:
@@ -129,7 +138,7 @@ def _table() -> dict[str, _Unit]:
     litres = {"": "1e15", "d": "1e14", "m": "1e12", "u": "1e9", "n": "1e6", "p": "1e3", "f": "1"}
     units |= _with_prefixes("L l", litres, _VOLUME)
     units |= _with_prefixes("cell cells", {"": "1"}, _CELL)
-    units["%"] = _Unit(Fraction(1, 100), _NONE)
+    units["%"] = _Unit(Fraction(1, 100), _NONE, named=False)
     return units
 
 
@@ -250,7 +259,7 @@ class _UnitParser:
             if not self._take(")"):
                 raise UnitError('lacks a ")"')
         elif token["number"]:
-            unit = _Unit(Fraction(token["number"]), _NONE)
+            unit = _Unit(Fraction(token["number"]), _NONE, named=False)
             if not unit.factor:
                 raise UnitError("has a unit of zero")
         else:
@@ -292,8 +301,8 @@ def _factor(text: str, dimension: str) -> Fraction:
     """Exact factor from the unit ``text`` to the internal unit of ``dimension``."""
     kind = DIMENSIONS[dimension]
     unit, internal = _unit(text), _unit(kind.internal)
-    if unit.powers != internal.powers:
-        raise UnitError(f"{_described(unit.powers)} where {_article(kind)} is due")
+    if unit.kind != internal.kind:
+        raise UnitError(f"{_described(unit)} where {_article(kind)} is due")
     return unit.factor / internal.factor
 
 
@@ -302,9 +311,9 @@ def _article(kind: Dimension) -> str:
     return "a number without unit" if kind.internal == "1" else f"a {name} ({kind.internal})"
 
 
-def _described(powers: _Powers) -> str:
+def _described(unit: _Unit) -> str:
     for kind in DIMENSIONS.values():
-        if _unit(kind.internal).powers == powers:
+        if _unit(kind.internal).kind == unit.kind:
             return f"is {_article(kind)}"
     return "has another dimension"
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 MAX_BYTES: Final = 128 * 1024
 MAX_LINE: Final = 5_000
 MAX_DEPTH: Final = 32
-MAX_VALUES: Final = 10_000
+MAX_VALUES: Final = 6_000
 MAX_TEXT: Final = 10_000
 MAX_KEY: Final = 200
 
@@ -193,11 +193,11 @@ def read_file(path: Path, shown: str) -> str:
     except (OSError, ValueError) as error:
         reason = "there is no such file" if isinstance(error, FileNotFoundError) else "the file cannot be opened"
         raise refuse(mark, f"{reason}; give the path of a scenario, e.g. scenarios/hcc_sorafenib_cik.yaml") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise refuse(mark, "is not a regular file; give the path of a .yaml file")
     with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise refuse(mark, "is not a regular file; give the path of a .yaml file")
-        data = stream.read(MAX_BYTES + 1)
-    return decode(data, mark)
+        return decode(stream.read(MAX_BYTES + 1), mark)
 
 
 def decode(data: bytes, mark: Mark) -> str:
@@ -212,8 +212,9 @@ def decode(data: bytes, mark: Mark) -> str:
         raise refuse(Mark(mark.file, line, column), "is not UTF-8 text; save the file as UTF-8") from None
 
 
+# also refused: marks that turn the direction of writing and so show another text than is read
 _CONTROL: Final = re.compile(
-    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 
 

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from toy_trial import make_trial
 
+from toy_trial import make_trial
 from tumorsim.endpoints import response
 
 NE, CR, PR, SD, PD = range(5)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -249,3 +252,22 @@ def test_descriptions():
         "Ctace while viable tumour remains, at least 42 d apart, at most 5, from day 0"
     )
     assert treatment(ablation="MWA", start="3 day").describe() == "MWA of the lesions seen on day 3"
+
+
+# --- the guide to adding one ------------------------------------------------------
+def test_the_example_of_the_guide_works(monkeypatch):
+    from tumorsim.interventions.events import build_events, roster_of
+    from tumorsim.kernels import random
+
+    guide = Path(__file__).parents[2] / "docs" / "how-to" / "add-an-intervention.md"
+    code = guide.read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    module = ModuleType("transplant")
+    monkeypatch.setitem(sys.modules, "transplant", module)
+    monkeypatch.setattr(random, "STREAM_WAITING_LIST", 1000, raising=False)
+    exec(compile(code, str(guide), "exec"), module.__dict__)
+    transplant = module.Transplant(transplant="cadaveric", mean_wait="8 month", start="10 day")
+    table = build_events([transplant], roster_of([[transplant]]), patients(4000), 3, 1e5)
+    assert table.time.size == 4000
+    assert table.time.min() > 10.0
+    assert (table.time - 10.0).mean() == pytest.approx(8 * 365.25 / 12, rel=4.5 / math.sqrt(4000))
+    assert transplant.describe() == "cadaveric transplantation, listed on day 10, mean wait 243.5 d"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -228,6 +230,15 @@ def test_pydantic_type_keeps_the_text_and_reads_it_back():
         adapter.validate_python(example)
     with pytest.raises(ValidationError, match="count every block but the last"):
         adapter.validate_python("q3w, q6w")
+
+
+def test_every_text_of_the_theory_page_is_read():
+    page = (Path(__file__).parents[2] / "docs" / "theory" / "interventions.md").read_text(encoding="utf-8")
+    table = page.split("| --- | --- | --- |")[1].split("\n\n")[0]
+    texts = [text for row in table.strip().splitlines() for text in re.findall(r"`([^`]+)`", row.split("|")[1])]
+    assert len(texts) >= 12
+    for text in texts:
+        assert parse_schedule(text).days(100.0)[0] == 0.0
 
 
 # --- properties -------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import pickle
@@ -241,6 +242,19 @@ def test_the_hash_is_of_the_data_and_of_nothing_else(tmp_path, data):
     )
     assert first.read_bytes() != second.read_bytes()
     assert digest(first) == digest(second) == digest(data, SCENARIO, SEED)
+
+
+def test_the_hash_is_the_one_that_the_docs_describe(data):
+    """An independent reading of docs/result-file.md, "When two results are the same"."""
+    text = "tumorsim data, layout of the hash 1\n"
+    head = [list(data.arms), list(data.labels), data.setting, data.allocation, SEED, SCENARIO]
+    content = text.encode() + json.dumps(head).encode("ascii")
+    axes = {"axis patient": data.patient, "axis trace": data.trace, "axis time": data.time}
+    for name, array in [*axes.items(), *sorted(data.arrays.items())]:
+        kind = "f8" if array.dtype.kind == "f" else "i8"
+        shape = "[" + ", ".join(str(n) for n in array.shape) + "]"
+        content += f"\n{name} {kind} {shape}\n".encode() + array.astype("<" + kind).tobytes("C")
+    assert digest(data, SCENARIO, SEED) == hashlib.sha256(content).hexdigest()
 
 
 def test_the_hash_does_not_depend_on_integer_width_or_memory_layout(data):

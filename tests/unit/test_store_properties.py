@@ -32,8 +32,10 @@ def trials(draw: st.DrawFn) -> TrialData:
     for variable in VARIABLES:
         shape = tuple(sizes[axis] for axis in variable.dims)
         if variable.labels:
-            kind = draw(st.sampled_from(INTEGERS))
-            values = draw(hnp.arrays(kind, shape, elements=st.integers(0, len(variable.labels) - 1)))
+            kind = draw(st.sampled_from([*INTEGERS, np.dtype("f4"), np.dtype("f8")]))
+            codes = st.integers(0, len(variable.labels) - 1)
+            missing = [np.nan, -np.nan, -0.0] if kind.kind == "f" else []
+            values = draw(hnp.arrays(kind, shape, elements=st.one_of(codes, *map(st.just, missing)), fill=st.just(0)))
         else:
             kind = draw(st.sampled_from(list(MEMORY_DTYPES.values())))
             raw = draw(st.binary(min_size=kind.itemsize, max_size=kind.itemsize * 8))

@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 import pytest
-from toy_trial import make_trial
 
+from toy_trial import make_trial
 from tumorsim.endpoints import endpoints_of, outcome, response
 from tumorsim.params.targets import Target
 from tumorsim.statistics import hazard_ratio, kaplan_meier, median_monte_carlo_error, proportion

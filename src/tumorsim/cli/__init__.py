@@ -6,8 +6,11 @@ at once. Results go to stdout; progress, warnings and errors to stderr.
 
 from __future__ import annotations
 
-from tumorsim.cli import study, result, reference  # noqa: F401, I001  (importing registers the verbs, in the order of the help)
+# Importing a module registers its verbs; the order here is the order of the help.
+# isort: off
+from tumorsim.cli import study, result, reference  # noqa: F401
 from tumorsim.cli.app import app
+# isort: on
 
 __all__ = ["app", "main"]
 

@@ -110,10 +110,13 @@ class Progress:
         self.live = live(self.stream)
         self.started = self.last = now()
         self.drawn = False
+        self.first: tuple[float, float] | None = None
 
     def __call__(self, done: float, total: float) -> None:
         """Tell that ``done`` of ``total`` is finished."""
         moment = self.now()
+        # compiling comes before the first report: the rate is measured from that report on
+        self.first = self.first or (moment, done)
         if Voice.level < 0 or moment - self.last < (LIVE_INTERVAL if self.live else PLAIN_INTERVAL):
             return
         self.last = moment
@@ -128,11 +131,18 @@ class Progress:
         return self.now() - self.started
 
     def line(self, done: float, total: float, moment: float) -> str:
-        """The line itself."""
-        elapsed = moment - self.started
+        """The line itself; the time left once there is a rate to tell it from."""
         share = min(max(done / total, 0.0), 1.0) if total else 1.0
-        left = f", {clock(elapsed * (1.0 - share) / share)} left" if share > 0.0 else ""
-        return f"{share:4.0%} of {total:,.0f} {self.what}, {clock(elapsed)} gone{left}"
+        left = ""
+        if self.first is not None and done > self.first[1]:
+            rate = (done - self.first[1]) / max(moment - self.first[0], 1e-9)
+            left = f", {clock((total - done) / rate)} left"
+        return f"{share:4.0%} of {total:,.0f} {self.what}, {clock(moment - self.started)} gone{left}"
+
+    def note(self, text: str) -> None:
+        """A line of text, not into the middle of the progress line."""
+        self.close()
+        say(text)
 
     def close(self) -> None:
         """Leave a clean line behind."""

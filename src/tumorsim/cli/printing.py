@@ -95,7 +95,7 @@ def percent(share: float | None, ends: Sequence[float | None] | None = None) -> 
     """A fraction and its interval as percentages, without the sign."""
     if share is None:
         return MISSING
-    return with_interval(100.0 * share, None if ends is None else [None if e is None else 100.0 * e for e in ends])
+    return with_interval(100.0 * share, None if ends is None else [_times_100(end) for end in ends])
 
 
 def p_value(p: float | None) -> str:
@@ -196,9 +196,8 @@ def targets_table(targets: Sequence[Row], short: bool = False) -> Table:
     made.title = "Beside the reported figures"
     gap = "\n" if short else " "
     for target in targets:
-        about = ", ".join(
-            part for part in (target["arm"] or "all arms", UNITS.get(target["unit"], target["unit"])) if part
-        )
+        target, unit = _in_percent(target)
+        about = ", ".join(part for part in (target["arm"] or "all arms", unit) if part)
         made.add_row(
             printable(target["id"]),
             printable(f"{target['quantity']}{gap}[{about}]"),
@@ -209,6 +208,25 @@ def targets_table(targets: Sequence[Row], short: bool = False) -> Table:
             printable(target["kind"]),
         )
     return made
+
+
+def _in_percent(target: Row) -> tuple[Row, str]:
+    """The target and its unit; a fraction becomes a percentage."""
+    from tumorsim.params.targets import read_quantity
+
+    if not read_quantity(target["quantity"]).rule.fraction:
+        return target, UNITS.get(target["unit"], printable(target["unit"]))
+    scaled = dict(target)
+    for key in ("reported", "simulated"):
+        scaled[key] = _times_100(target[key])
+    for key in ("reported_ci", "reported_range", "interval"):
+        ends = target.get(key)
+        scaled[key] = None if ends is None else [_times_100(end) for end in ends]
+    return scaled, "%"
+
+
+def _times_100(share: float | None) -> float | None:
+    return None if share is None else 100.0 * share
 
 
 def _reported(target: Row) -> str:

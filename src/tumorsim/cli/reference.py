@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tumorsim.cli.app import app
-from tumorsim.cli.console import Code, guarded, print_json
+from tumorsim.cli.console import Code, guarded, print_json, say
 from tumorsim.cli.options import AsJson, Force, Quiet, Verbose, out_option
 
 
@@ -88,7 +88,7 @@ def doctor(as_json: AsJson = False, quiet: Quiet = False, verbose: Verbose = 0) 
     """
     from tumorsim.doctor import examine
 
-    found = examine()
+    found = examine(notify=say)
     if as_json:
         print_json(found.as_dict())
     else:

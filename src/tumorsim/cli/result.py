@@ -39,7 +39,9 @@ def replay(
     from tumorsim import api
 
     with Progress("patient courses") as progress:
-        differences = [printable(found) for found in api.replay(result, threads=threads, progress=progress)]
+        differences = [
+            printable(found) for found in api.replay(result, threads=threads, progress=progress, notify=progress.note)
+        ]
     if as_json:
         print_json({"result": str(result), "equal": not differences, "differences": differences})
         return Code.FAILED if differences else Code.DONE
@@ -47,8 +49,7 @@ def replay(
         typer.echo(f"{result}: replayed, every array equal bit for bit")
         return Code.DONE
     typer.echo(f"{result}: differs in {len(differences)} place{'s' if len(differences) > 1 else ''}")
-    for difference in differences:
-        typer.echo(f"  {difference}")
+    typer.echo("\n".join(f"  {difference}" for difference in differences))
     return Code.FAILED
 
 
@@ -57,7 +58,8 @@ def replay(
 def verify(result: ResultPath, as_json: AsJson = False, quiet: Quiet = False, verbose: Verbose = 0) -> Code:
     r"""Check that a result file is whole.
 
-    Looks at seal, layout, links, claimed sizes and checksums. The file is opened in a process of its own with limited time and memory.
+    Looks at seal, layout, links, claimed sizes and checksums. The file is opened in
+    a process of its own, with limited time and memory.
 
     \b
     Example:

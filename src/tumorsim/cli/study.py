@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tumorsim.cli.app import app
-from tumorsim.cli.console import Code, Progress, clock, complain, guarded, printable, print_json, say
+from tumorsim.cli.console import Code, Progress, clock, complain, guarded, print_json, printable, say
 from tumorsim.cli.options import (
     AsJson,
     DryRun,
@@ -25,6 +25,7 @@ from tumorsim.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from tumorsim.api import Result
     from tumorsim.scenario import Scenario
 
 
@@ -72,7 +73,8 @@ def check(
 ) -> None:
     r"""Validate a scenario and show its plan.
 
-    The plan says arms, patients, doses, visits, time and disk. Every error of the file is shown at once, with its line, its rule and an example.
+    The plan says arms, patients, doses, visits, time and disk. Every error of the
+    file is shown at once, with its line, its rule and an example.
 
     \b
     Example:
@@ -114,17 +116,20 @@ def run(
 
     study = load(scenario, overrides or (), patients, seed)
     if dry_run:
-        _show_plan(study, as_json)
+        _show_plan(study, as_json, threads)
         return Code.DONE
     path = result_name(out, f"{study.name}-seed{study.seed}", force)
     from tumorsim import api
 
-    planned = _announce(study, threads)
+    _announce(study, threads or api.default_threads())
     with Progress("patient courses") as progress:
-        result = api.run(study, threads=threads, out=path, force=force, progress=progress)
+        result = api.run(study, threads=threads, out=path, force=force, progress=progress, notify=progress.note)
     say(f"simulated and written in {clock(progress.elapsed)}")
-    _show_result(result, path, as_json)
-    return _completeness(result, planned)
+    if as_json:
+        print_json(result.as_dict | {"result": str(path)})
+    else:
+        _show_result(result, path)
+    return _completeness(result)
 
 
 def _show_plan(study: Scenario, as_json: bool, threads: int | None = None) -> None:
@@ -135,3 +140,38 @@ def _show_plan(study: Scenario, as_json: bool, threads: int | None = None) -> No
         print_json(planned)
     else:
         typer.echo(printable(plan_text(planned)))
+
+
+def _announce(study: Scenario, threads: int) -> None:
+    """Scenario, seed, threads and estimate, before the wait."""
+    from tumorsim.plan import plan
+
+    planned = plan(study, threads)
+    each = "in each of" if study.trial.allocation == "twins" else "randomised to"
+    cores = "1 thread" if threads == 1 else f"{threads} threads"
+    say(f"{study.name}: {printable(study.title)}")
+    say(
+        f"{study.population.patients:,} virtual patients {each} {len(study.arms)} arms, seed {study.seed}, {cores}, "
+        f"about {clock(planned['seconds'])} once compiled"
+    )
+
+
+def _show_result(result: Result, path: Path) -> None:
+    from tumorsim.cli.printing import NOT_FOR_CLINIC, print_study
+
+    print_study(result.as_dict)
+    typer.echo(f"Result: {path}")
+    typer.echo(f"Next:   tumorsim report {path}")
+    typer.echo(f"        tumorsim plot km {path}")
+    typer.echo(NOT_FOR_CLINIC)
+
+
+def _completeness(result: Result) -> Code:
+    """Partial if the integration of a patient failed: the patient is marked, the rest stands."""
+    from tumorsim.trial import failures_text
+
+    trouble = failures_text(result.data)
+    if not trouble:
+        return Code.DONE
+    complain(f"partial result: {trouble}")
+    return Code.PARTIAL

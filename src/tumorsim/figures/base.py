@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +29,14 @@ class StudyView:
     curves
         Kaplan-Meier columns by end point and arm name, each of shape ``[step]``: ``time`` (months),
         ``survival``, ``lower``, ``upper``, ``at_risk``, ``events``, ``censored``.
+    infusions
+        Planned infusions by arm name, months; arms without a common plan are missing.
     """
 
     data: TrialData
     summary: Mapping[str, Any]
     curves: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(repr=False)
+    infusions: Mapping[str, Sequence[float]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

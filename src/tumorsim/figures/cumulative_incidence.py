@@ -47,6 +47,11 @@ class Incidence:
     upper: NDArray[np.float64]
     deaths: int
 
+    def highest(self, limit: float) -> float:
+        """Upper end of the interval, or the value, by a given month."""
+        seen = self.months <= limit
+        return float(np.nanmax([0.0, *self.upper[seen], *self.value[seen]]))
+
 
 def incidence_of_death(view: StudyView, arm: int, cause: str) -> Incidence:
     """Aalen-Johansen estimate of death from a cause, other deaths competing, with its 95% interval."""
@@ -70,17 +75,28 @@ def incidence_of_death(view: StudyView, arm: int, cause: str) -> Incidence:
     )
 
 
+def _horizon(view: StudyView) -> float:
+    """Month until which a twentieth of every arm, and at least three patients, are still observed."""
+    ends = []
+    for arm in range(len(view.data.arms)):
+        time, included = observed_time(view.data, arm)
+        longest = np.sort(time[included])[::-1]
+        if longest.size:
+            ends.append(float(longest[min(max(3, -(-longest.size // 20)), longest.size) - 1]) / MONTH)
+    return max(min(ends, default=1.0), 1.0)
+
+
 def draw_cumulative_incidence(view: StudyView, until: float | None) -> Drawing:
     """One panel a cause, one line an arm; see `CUMULATIVE_INCIDENCE`."""
     arms = range(len(view.data.arms))
     found = {cause: [incidence_of_death(view, arm, cause) for arm in arms] for cause in CAUSES[1:]}
-    limit = float(until or max(float(one.months[-1]) for one in found["tumour"]))
+    limit = float(until or _horizon(view))
     if not 0 < limit <= 1200:
         raise FigureError(f"until: {limit:g} months must lie between 0 and 1200, e.g. until=60")
     figure = canvas(7.0, 3.3)
     write(figure, 0.1, 3.06, "Cumulative incidence of death by cause", size=HEAD, weight="bold")
     _arm_key(figure, view)
-    highest = max(float(np.nanmax([*one.upper, *one.value])) for rows in found.values() for one in rows)
+    highest = max(one.highest(limit) for rows in found.values() for one in rows)
     top = min(1.0, float(np.ceil(highest * 1.05 * 20.0)) / 20.0) or 0.05
     gap, left = 0.28, 0.55
     width = (7.0 - left - 0.2 - 2 * gap) / 3
@@ -140,5 +156,5 @@ CUMULATIVE_INCIDENCE = Figure(
         "95% intervals; all panels share one scale."
     ),
     render=draw_cumulative_incidence,
-    options=(Option("until", None, "Last month shown; by default the last observation.", kind=float),),
+    options=(Option("until", None, "Last month shown; by default until a twentieth of each arm is left.", kind=float),),
 )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tumorsim.endpoints import ENDPOINTS, outcome
 from tumorsim.figures.base import FigureError, StudyView
+from tumorsim.figures.planned import planned_infusions
 from tumorsim.figures.style import MONTH
 from tumorsim.variables import TrialData
 
@@ -55,7 +56,10 @@ def _columns(days: FloatArray, event: NDArray[np.int64]) -> dict[str, NDArray[An
 
 
 def study_view(
-    data: TrialData, summary: Mapping[str, Any], curves: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None
+    data: TrialData,
+    summary: Mapping[str, Any],
+    curves: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
+    scenario_text: str = "",
 ) -> StudyView:
     """What figures and the report read, from the parts of a stored result or of a trial just finished.
 
@@ -65,10 +69,13 @@ def study_view(
         The trial and its summary.
     curves
         Stored Kaplan-Meier columns; computed for the end points of the summary when not given.
+    scenario_text
+        The resolved scenario, for the times of the planned infusions.
     """
     if not curves:
         curves = survival_columns(data, summary["arms"][0]["endpoints"] if summary["arms"] else ())
-    return StudyView(data, summary, curves)
+    horizon = float(data.time[-1]) if data.time.size else 0.0
+    return StudyView(data, summary, curves, planned_infusions(scenario_text, horizon))
 
 
 @dataclass(frozen=True)

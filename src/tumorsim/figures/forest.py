@@ -47,7 +47,7 @@ def draw_forest(view: StudyView, endpoint: str | None, arm: str | None) -> Drawi
     rows = subgroup_effects(view, endpoint, arm)
     lines = _lines(rows)
     height = LINE * len(lines)
-    figure = canvas(7.0, height + 1.67)
+    figure = canvas(7.0, height + 1.77)
     top = float(figure.get_size_inches()[1]) - 0.9
     labels = arm_labels(view)
     title = f"{endpoint_title(endpoint)} in subgroups"
@@ -66,7 +66,8 @@ def draw_forest(view: StudyView, endpoint: str | None, arm: str | None) -> Drawi
     _scale(axes, rows)
     for index, (text, row) in enumerate(lines):
         _line(figure, axes, index, text, row, top - LINE * (index + 0.5) - 0.035, chosen)
-    axes.set_xlabel(f"← favours {fit(figure, labels[chosen], 0.8, SMALL)}     HR (log scale)", size=SMALL, labelpad=2)
+    favours = f"← favours {fit(figure, labels[chosen], 1.2, SMALL)}"
+    axes.set_xlabel(f"Hazard ratio (log scale)\n{favours}", size=SMALL, labelpad=1)
     footer(figure, view, "Subgroups are exploratory; P for difference: Cochran's Q.")
     return figure
 

@@ -145,29 +145,33 @@ def _at_risk_table(figure: Drawing, axes: Axes, labels: Sequence[str], curves: S
             )
 
 
-def _key_lines(view: StudyView, endpoint: str, wide: bool) -> tuple[list[tuple[int, str]], list[str]]:
-    """One line an arm (median, events) and the lines about the comparisons."""
-    arms, remarks = [], []
-    for index, arm in enumerate(view.summary["arms"]):
-        found = arm["endpoints"].get(endpoint, {})
-        median = with_interval(found.get("median"), found.get("median_ci"), 1)
-        text = f"median {median.replace(' (', ' mo (')}" if found.get("median") is not None else f"median {median}"
-        events = f"{found.get('events', '–')}/{arm['n']} events"
-        arms.append((index, f"{arm_labels(view)[index]}: {text}" + (f", {events}" if wide else "")))
+def _median_text(arm: Mapping[str, Any], endpoint: str, wide: bool) -> str:
+    """Median and events of an arm as the key says it."""
+    found = arm["endpoints"].get(endpoint, {})
+    median = with_interval(found.get("median"), found.get("median_ci"), 1)
+    if not wide:
+        return f": {median.replace('not reached', 'n.r.')}"
+    months = median.replace(" (", " months (") if found.get("median") is not None else median
+    return f": median {months}, {found.get('events', '–')}/{arm['n']} events"
+
+
+def _remarks(view: StudyView, endpoint: str, wide: bool) -> list[tuple[str, str]]:
+    """Lines about the comparisons: a name that may be shortened, and numbers that may not."""
     found = [c for c in view.summary["comparisons"] if c["endpoint"] == endpoint]
+    lines = []
     for comparison in found:
-        low, high = comparison.get("ci") or (None, None)
-        ratio = f"HR {number(comparison['hr'])} (95% CI {number(low)}–{number(high)})"
-        error = f"Monte-Carlo SE of HR {number(comparison.get('mc_se'), 3)}"
-        p = f"log-rank {p_value(comparison.get('p_logrank'))}"
-        if len(found) == 1:
-            remarks += [f"{ratio}, {p}", error] if wide else [ratio, p, error]
-        else:
-            short = f"MC SE {number(comparison.get('mc_se'), 3)}, {p_value(comparison.get('p_logrank'))}"
-            remarks.append(f"{plain_label(view, comparison['arm'])}: {ratio}, {short}")
+        ratio = with_interval(comparison["hr"], comparison.get("ci"), 2) if comparison["hr"] is not None else "–"
+        error, p = number(comparison.get("mc_se"), 3), p_value(comparison.get("p_logrank"))
+        if len(found) > 1:
+            lines.append((plain_label(view, comparison["arm"]), f": {ratio}, {error}, {p.removeprefix('p ')}"))
+            continue
+        ratio = f"HR {ratio.replace('(', '(95% CI ')}"
+        lines += [("", f"{ratio}, log-rank {p}")] if wide else [("", ratio), ("", f"log-rank {p}")]
+        lines.append(("", f"Monte-Carlo SE of HR {error}"))
     if len(found) > 1:
-        remarks.insert(0, f"Against {plain_label(view, found[0]['reference'])}, log-rank p:")
-    return arms, remarks
+        against = f"{'Against' if wide else 'vs'} {plain_label(view, found[0]['reference'])}"
+        lines.insert(0, (against, ": HR (95% CI), Monte-Carlo SE, log-rank P" if wide else ": HR (95% CI), MC SE, P"))
+    return lines
 
 
 def plain_label(view: StudyView, arm: str) -> str:
@@ -181,17 +185,23 @@ def _key_box(figure: Drawing, view: StudyView, endpoint: str, room: float, wide:
     from matplotlib.offsetbox import DrawingArea, HPacker, TextArea, VPacker
 
     size = SMALL if wide else 6.0
-    arms, remarks = _key_lines(view, endpoint, wide)
+
+    def words(label: str, numbers: str, indent: float, colour: str = INK) -> OffsetBox:
+        short = fit(figure, label, room - indent - text_width(figure, numbers, size), size) if label else ""
+        return TextArea(short + numbers, textprops={"size": size, "color": colour})
+
     rows: list[Any] = []
-    for index, text in arms:
+    for index, arm in enumerate(view.summary["arms"]):
         swatch = DrawingArea(16, 6)
         swatch.add_artist(Line2D([0, 16], [3, 3], color=arm_colour(index), linestyle=arm_dash(index)))
-        line = TextArea(fit(figure, text, room - 0.35, size), textprops={"size": size, "color": INK})
+        line = words(arm_labels(view)[index], _median_text(arm, endpoint, wide), 0.35)
         rows.append(HPacker(children=[swatch, line], pad=0, sep=4, align="center"))
-    for text in remarks:
-        rows.append(TextArea(fit(figure, text, room - 0.05, size), textprops={"size": size, "color": INK}))
-    marks = "| censored · " + ("◇ reported median · " if reported_medians(view, endpoint) else "") + "band: 95% CI"
-    rows.append(TextArea(fit(figure, marks, room - 0.05, size), textprops={"size": size, "color": GREY}))
+    rows += [words(label, numbers, 0.05) for label, numbers in _remarks(view, endpoint, wide)]
+    reported = ["◇ reported median"] if reported_medians(view, endpoint) else []
+    marks = " · ".join(["| censored", *reported, "band: 95% CI"])
+    if not wide:
+        rows.insert(0, words("", "Median, months (95% CI)", 0.0, GREY))
+    rows.append(words("", marks, 0.0, GREY))
     return VPacker(children=rows, pad=2, sep=2.5, align="left")
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 ROW = LINE * 1.15
-ID_WIDTH, NUMBERS_WIDTH = 0.42, 1.12
+ID_WIDTH, REPORTED_WIDTH, SIMULATED_WIDTH = 0.42, 1.02, 1.16
 # kinds that no fit may use: consistency notes, settings, qualitative statements
 # shape beside colour: filled, open, square
 MARKERS: dict[str, dict[str, Any]] = {
@@ -77,7 +77,7 @@ def draw_targets(view: StudyView) -> Drawing:
     _verdict_key(figure, top - 0.48)
     top -= 0.58
     texts = [_row_name(t, view) for rows in groups.values() for t in rows]
-    names = min(max(text_width(figure, text, SMALL) for text in texts), 2.35)
+    names = min(max(text_width(figure, text, SMALL) for text in texts), 2.6)
     for (scale, rows), height in zip(groups.items(), heights, strict=True):
         _group(figure, view, scale, rows, top, names)
         top -= height
@@ -104,8 +104,8 @@ def _row_name(target: Target, view: StudyView) -> str:
 
 def _group(figure: Drawing, view: StudyView, scale: Scale, rows: Sequence[Target], top: float, names: float) -> None:
     """Heading, names, one axis and the numbers of the targets of one scale."""
-    left, right = 0.1 + ID_WIDTH + names + 0.15, 6.95 - 2 * NUMBERS_WIDTH - 0.1
-    columns = (right + 0.1, right + 0.1 + NUMBERS_WIDTH)
+    left, right = 0.1 + ID_WIDTH + names + 0.15, 6.95 - REPORTED_WIDTH - SIMULATED_WIDTH - 0.1
+    columns = (right + 0.1, right + 0.1 + REPORTED_WIDTH)
     write(figure, 0.1, top - 0.16, scale.name, size=SMALL, weight="bold")
     write(figure, columns[0], top - 0.16, "reported", size=SMALL, color=GREY)
     write(figure, columns[1], top - 0.16, "simulated (90%)", size=SMALL, color=GREY)
@@ -126,8 +126,9 @@ def _group(figure: Drawing, view: StudyView, scale: Scale, rows: Sequence[Target
             ),
             shown_with_interval(target.get("simulated"), target.get("interval"), scale),
         )
-        for x, text, colour in zip(columns, texts, (INK, VERDICT_COLOURS[verdict(target)]), strict=True):
-            write(figure, x, y, fit(figure, text, NUMBERS_WIDTH - 0.05, SMALL), size=SMALL, color=colour)
+        widths, colours = (REPORTED_WIDTH, SIMULATED_WIDTH), (INK, VERDICT_COLOURS[verdict(target)])
+        for x, text, width, colour in zip(columns, texts, widths, colours, strict=True):
+            write(figure, x, y, fit(figure, text, width - 0.05, SMALL), size=SMALL, color=colour)
     axes.set_xlabel(scale.label, labelpad=1, size=SMALL)
 
 

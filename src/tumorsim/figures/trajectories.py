@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 COLUMNS = 4
+# cells in blood below which an effector panel has nothing left to show
+EFFECTORS_SEEN = 1e3
 
 
 @dataclass(frozen=True)
@@ -82,17 +84,39 @@ def draw_trajectories(view: StudyView, start: float, until: float | None, patien
     full = float(figure.get_size_inches()[1])
     write(figure, 0.1, full - 0.24, "Inside the traced patients", size=HEAD, weight="bold")
     pitch = (7.0 - 0.08) / COLUMNS
+    present = _last_effectors(view, months, shown, end)
     for index, panel in enumerate(panels):
+        last = present if panel.name.startswith("effectors") else end
         left = 0.5 + (index % COLUMNS) * pitch
         bottom = full - 0.58 - height - (index // COLUMNS) * step
         axes = place(figure, left, bottom, pitch - 0.55, height)
         _draw_panel(axes, view, panel, months, shown, row)
-        axes.set_xlim(months[shown][0], end)
-        axes.set_xticks(month_ticks(end, 5)[month_ticks(end, 5) >= start - 1e-9])
+        axes.set_xlim(max(start, 0.0), last)
+        axes.set_xticks([tick for tick in month_ticks(last, 5) if tick >= start - 1e-9])
+        if panel.name == "effectors_blood":
+            _mark_infusions(axes, view, last)
     cell = len(panels)
     _key(figure, view, 0.14 + (cell % COLUMNS) * pitch, full - 0.5 - (cell // COLUMNS) * step, 6.9, patient)
     footer(figure, view)
     return figure
+
+
+def _last_effectors(view: StudyView, months: NDArray[np.float64], shown: NDArray[np.bool_], end: float) -> float:
+    """Month until which effectors are worth showing: the last with any, and a tenth more; ``end`` if there are none."""
+    blood = np.asarray(view.data.arrays["effectors_blood"], dtype=float)[:, :, shown]
+    present = np.nanmax(np.where(np.isfinite(blood), blood, 0.0), axis=(0, 1)) >= EFFECTORS_SEEN
+    if not present.any():
+        return end
+    return float(min(1.1 * months[shown][np.flatnonzero(present)[-1]] + 0.5, end))
+
+
+def _mark_infusions(axes: Axes, view: StudyView, last: float) -> None:
+    for arm, name in enumerate(view.data.arms):
+        planned = [month for month in view.infusions.get(name, ()) if month <= last]
+        axes.plot(
+            planned, np.full(len(planned), 0.96), transform=axes.get_xaxis_transform(), linestyle="none", marker=7,
+            markersize=2.5, markeredgewidth=0, color=arm_colour(arm), gid=f"infusions-{name}",
+        )  # fmt: skip
 
 
 def _traced_row(view: StudyView, patient: int | None) -> int | None:
@@ -189,6 +213,7 @@ def _key(figure: Drawing, view: StudyView, left: float, top: float, right: float
         figure.add_artist(swatch)
         write(figure, left + 0.3, y, fit(figure, label, room - 0.32, SMALL), size=SMALL)
     notes = [
+        *(["▾ planned infusion"] if view.infusions else []),
         f"line: median of {view.data.trace.size}",
         "traced patients alive",
         "band: 10th to 90th percentile",

@@ -92,7 +92,7 @@ class Pauses:
         return cls(start, end)
 
     def delay(self, planned: Floats) -> Floats:
-        """Times of giving when a dose due in a pause waits for its end.
+        """Times of giving when a dose due in a pause waits for its end (eq. I5).
 
         Later doses keep their distance to the one before, as a protocol does that restarts the
         cycle when the patient has recovered; none is left out.

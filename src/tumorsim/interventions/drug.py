@@ -17,7 +17,7 @@ from tumorsim.params.drug import DrugModel
 
 
 class Adherence(Block):
-    """Share of the prescribed doses that a patient takes, constant in time (equation 2).
+    """Share of the prescribed doses that a patient takes, constant in time (eq. I2).
 
     Beta distributed between patients with this mean and standard deviation.
     """
@@ -53,7 +53,7 @@ def _read_adherence(raw: object) -> object:
 
 
 class DrugCourse(Intervention):
-    """A drug given on a schedule (docs/theory/interventions.md).
+    """A drug given on a schedule (docs/theory/interventions.md, eq. I1).
 
     A drug taken by mouth enters as a constant rate per day of intake; doses within a day are
     not resolved. A drug given into a vein enters as single doses.

@@ -12,7 +12,7 @@ from tumorsim.params.base import Block, Duration, Number, Probability, Rate
 
 
 class Hold(Block):
-    """Interruptions of a drug for toxicity (docs/theory/interventions.md, equations 3 and 4).
+    """Interruptions of a drug for toxicity (docs/theory/interventions.md, eq. I3 and I4).
 
     Events come at a constant rate while the course runs and is not held: an alternating renewal
     process with exponential times on the drug and a fixed time off it.

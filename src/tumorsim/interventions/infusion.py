@@ -25,7 +25,7 @@ def _lognormal(cv: float, draw: Floats) -> Floats:
 
 
 class CellInfusion(Intervention):
-    """Infusions of killer cells on a schedule (docs/theory/interventions.md).
+    """Infusions of killer cells on a schedule (docs/theory/interventions.md, eq. I6).
 
     A reported dose counts all cells. What enters the model is the effectors among the living:
     dose × viability × effector fraction. With ``manufacture`` the schedule begins when

@@ -32,7 +32,7 @@ class Product(NamedTuple):
 
 
 class Harvest(Block):
-    """Cells ready for one infusion: collected × lymphocyte factor × expansion (equation 6)."""
+    """Cells ready for one infusion: collected × lymphocyte factor × expansion (eq. I7)."""
 
     collected: Cells = Field(gt=0, le=1e12, description="Cells put into culture when the lymphocyte factor is 1.")
     expansion: Number = Field(gt=0, le=1e5, description="Mean fold expansion in culture.")
@@ -46,7 +46,7 @@ def _read_culture(raw: object) -> object:
 
 
 class Manufacture(Block):
-    """From collection to release; nothing is given before (docs/theory/interventions.md).
+    """From collection to release; nothing is given before (docs/theory/interventions.md, eq. I8).
 
     The first collection is on the first day of the course. An attempt takes logistics and a culture
     time, uniform in its range. It fails with a fixed probability, or when the harvest stays

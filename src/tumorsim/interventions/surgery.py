@@ -29,8 +29,7 @@ class Removal(Intervention):
     def emit(self, context: Context) -> Rows:
         """One event a patient; how many cells survive is the same rule as for re-treatment after recurrence."""
         everybody = np.arange(context.patients.size)
-        rows = Rows.of(everybody, self.start, EVENT_RESECTION, MODALITY_CODES[self.modality], 1.0)
-        return rows.where(rows.time < context.horizon)
+        return Rows.of(everybody, self.start, EVENT_RESECTION, MODALITY_CODES[self.modality], 1.0)
 
     def describe(self) -> str:
         """One line for people."""

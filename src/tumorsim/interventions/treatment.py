@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import BeforeValidator, Discriminator, Tag
 
@@ -60,13 +60,12 @@ def _tag(raw: Any) -> str:
     return f"<{treatment_kind(raw)}>"
 
 
-Treatment = Annotated[
-    Annotated[DrugCourse, Tag("<drug>")]
-    | Annotated[CellInfusion, Tag("<infusion>")]
-    | Annotated[Tace, Tag("<tace>")]
-    | Annotated[Resection, Tag("<resection>")]
-    | Annotated[Ablation, Tag("<ablation>")],
-    Discriminator(_tag),
-    BeforeValidator(_known),
-]
+if TYPE_CHECKING:
+    Treatment = Intervention
+else:
+    Treatment = Annotated[
+        Union[tuple(Annotated[kind, Tag(f"<{kind.KEY}>")] for kind in INTERVENTIONS)],  # noqa: UP007 (made from a tuple)
+        Discriminator(_tag),
+        BeforeValidator(_known),
+    ]
 """Any treatment. In the location of an error the kind stands in angle brackets: ``("<drug>", "dose")``."""

@@ -62,7 +62,8 @@ def recruit_and_engage(y, dy, base, supply, effects, patient):
     taken = effectors.recruitment_rate(
         volume, flow, y[base + MATURITY], vegf, patient.traits.vessels.baseline_maturity, patient.traits.trafficking
     )
-    permitted = killing.permitted(oxygen, vegf, patient.traits.vessels.vegf_half_effect, patient.traits.suppression)
+    filters = killing.permitted(oxygen, vegf, patient.traits.vessels.vegf_half_effect, patient.traits.suppression)
+    permitted = filters * killing.access(volume, patient.traits.trafficking)
     first = DRUG_STATES * patient.drugs.shape[0]
     hazard_s, hazard_r, hazard_a, hazard_ra = 0.0, 0.0, 0.0, 0.0
     for i in range(patient.products.shape[0]):

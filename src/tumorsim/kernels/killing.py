@@ -21,6 +21,15 @@ def contact(effectors, cells, half_e_to_t):
 
 
 @kernel
+def access(volume, p):
+    """Share of a lesion's cells that effectors reach (eq. K6): they stay near margin and vessels.
+
+    One for a small deposit; falls with the radius of a large lesion, so with volume^(1/3).
+    """
+    return 1.0 / (1.0 + (volume / p.access_volume) ** (1.0 / 3.0))
+
+
+@kernel
 def permitted(oxygen, vegf, vegf_half_effect, p):
     """Share of killing that the micro-environment permits (eq. K4): three independent filters."""
     hypoxic = 1.0 - p.hypoxic * (1.0 - oxygen)

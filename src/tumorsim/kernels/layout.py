@@ -56,6 +56,7 @@ class Trafficking(NamedTuple):
     recruitment: float
     maturity_gain: float
     vegf_adhesion_half: float
+    access_volume: float
 
 
 class Suppression(NamedTuple):

@@ -73,7 +73,7 @@ def image(visit, lesions, work, patient, policy):
 def assess(t, visit, lesions, work, patient, policy, row, out):
     """Phase: one tumour assessment. Fills the visit's row; returns whether progression is first called now."""
     memo = work.memo
-    baseline = policy.adjuvant == 0 == 1 and memo.baseline < 0.0
+    baseline = policy.adjuvant == 0 and memo.baseline < 0.0
     if baseline:
         choose_targets(lesions, work, patient, policy)
     total, viable, count, new = image(visit, lesions, work, patient, policy)

@@ -16,6 +16,9 @@ class Trafficking(Process):
     )
     maturity_gain: Parameter = quantity("dimensionless", "alpha", "Rise of recruitment per unit of vessel maturity above untreated.", ge=0, le=20)
     vegf_adhesion_half: Parameter = quantity("vegf", "V_adh", "VEGF that halves adhesion of effectors to the endothelium.", gt=0)
+    access_volume: Parameter = quantity(
+        "tissue_volume", "v_acc", "Lesion volume at which effectors reach one half of the cells they could kill.", gt=0
+    )
 
 
 class Suppression(Process):

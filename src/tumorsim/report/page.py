@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tumorsim.figures import FigureError, StudyView, figure, image
-from tumorsim.figures.curves import endpoint_title, pick_endpoint
+from tumorsim.figures.curves import endpoint_title, pick_endpoint, study_view
 from tumorsim.figures.files import write_whole
 from tumorsim.figures.style import with_interval
 from tumorsim.report import tables, words
@@ -74,6 +74,8 @@ def render(
         The resolved scenario is no JSON mapping.
     """
     scenario = read_scenario(scenario_text)
+    if not view.infusions:
+        view = study_view(view.data, view.summary, view.curves, scenario_text)
     rows = parameters(scenario)
     fitted = sum(row.status == "fitted" for row in rows)
     context = {
@@ -161,7 +163,7 @@ def _study(view: StudyView, scenario: Mapping[str, Any]) -> dict[str, Any]:
         ("Loss to follow-up", yearly(design["dropout_rate"]) if design.get("dropout_rate") else ""),
     ]
     arms = [
-        {"label": label, "treatments": treatments(scenario, name) or ["no treatment in the trial"]}
+        {"label": label, "treatments": treatments(scenario, name)}
         for name, label in zip(view.data.arms, view.data.labels, strict=True)
     ]
     return {

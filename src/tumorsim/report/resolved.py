@@ -203,11 +203,11 @@ def in_words(text: str) -> str:
 
 
 def treatments(scenario: Mapping[str, Any], arm: str) -> list[str]:
-    """One line a treatment of an arm, as the command line says it; empty when the arm has none."""
+    """One line a treatment of an arm, as the command line says it, schedules spelt out."""
     for declared in scenario.get("arms") or []:
         if isinstance(declared, dict) and declared.get("name") == arm:
-            return [_describe(raw) for raw in declared.get("treatments") or []]
-    return []
+            return [_describe(raw) for raw in declared.get("treatments") or []] or ["no treatment in the trial"]
+    return ["not described in the scenario"]
 
 
 def _describe(raw: Any) -> str:

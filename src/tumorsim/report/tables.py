@@ -222,14 +222,14 @@ def windows_table(view: StudyView) -> Table | None:
             start, stop = window["from"] or 0.0, window["to"]
             when = f"after {start:.0f} months" if stop is None else f"{start:.0f}–{stop:.0f} months"
             events = " and ".join(f"{count:,}" for count in window.get("events") or [])
-            who = f"{endpoint_title(row['endpoint'])}: {labels[row['arm']]}"
-            rows.append((who, when, with_interval(window["hr"], window["ci"], 2) if window["hr"] else "–", events))
+            ratio = with_interval(window["hr"], window["ci"], 2) if window["hr"] else "–"
+            rows.append((endpoint_title(row["endpoint"]), labels[row["arm"]], when, ratio, events))
     note = (
         "After the first window only those still event-free are compared, and the treatments have selected them: "
         "these are no longer the arms as randomised."
     )
-    head = ("End point and arm", "Window", "HR (95% CI)", "Events, arm and reference")
-    return Table("Hazard ratios by time since randomisation", head, rows, (2, 3), note) if rows else None
+    head = ("End point", "Arm", "Window", "HR (95% CI)", "Events, arm and reference")
+    return Table("Hazard ratios by time since randomisation", head, rows, (3, 4), note) if rows else None
 
 
 def response_table(view: StudyView) -> Table | None:
