@@ -28,7 +28,13 @@ from tumorsim.endpoints.response import SHORT_NAMES
 from tumorsim.endpoints.survival import EVENT, TUMOUR, FloatArray, IntArray, follow_up
 from tumorsim.params.targets import Quantity, Target
 from tumorsim.statistics import StudySampler, cumulative_incidence, predictive_interval
-from tumorsim.statistics.resampling import LEVEL, RESAMPLES, resampled_curve, resampled_log_hazard_ratio
+from tumorsim.statistics.resampling import (
+    LEVEL,
+    RESAMPLES,
+    rare_count_limit,
+    resampled_curve,
+    resampled_log_hazard_ratio,
+)
 from tumorsim.variables import TrialData
 
 MONTH = 365.25 / 12.0
@@ -224,7 +230,19 @@ def _simulate(target: Target, reader: Reader, level: float) -> tuple[float, tupl
     if sizes is None:
         return simulated, None
     draws = [sampler.draw(arm, size) for arm, size in zip(arms, sizes, strict=True)]
-    return simulated, predictive_interval(reader.read(quantity, arms, draws), level)
+    ends = predictive_interval(reader.read(quantity, arms, draws), level)
+    if ends is not None and ends[0] == ends[1] and (quantity.rule.count or quantity.rule.fraction):
+        ends = _none_or_all(simulated, quantity, sum(one.shape[1] for one in whole), sum(sizes), level) or ends
+    return simulated, ends
+
+
+def _none_or_all(value: float, quantity: Quantity, n: int, m: int, level: float) -> tuple[float, float] | None:
+    """Interval of a count or a share of patients that nobody, or everybody, showed; else None."""
+    whole = float(m) if quantity.rule.count else 1.0
+    missed = rare_count_limit(n, m, level) * whole / m
+    if value == 0.0:
+        return 0.0, missed
+    return (whole - missed, whole) if value == whole else None
 
 
 def _json(value: float | None, factor: float) -> float | None:

@@ -16,10 +16,12 @@ from typing import Protocol
 import numpy as np
 from scipy import special
 
-from tumorsim.cohort import Floats, Ints, Records, VirtualPatients, draw, individual
+from tumorsim.cohort import VirtualPatients, draw, individual
+from tumorsim.cohort.covariates import Floats, Ints
 from tumorsim.interventions.base import Intervention, Recipients, Rows
 from tumorsim.interventions.events import EventTable, Roster, build_events, merge, roster_of, stop_rules
 from tumorsim.kernels import layout, random
+from tumorsim.kernels.layout import Records
 from tumorsim.models.patient import simulate_batch
 from tumorsim.params.base import Process
 from tumorsim.params.design import Design
@@ -125,7 +127,7 @@ def _assign(study: Study, numbers: Ints) -> Floats:
     shares = np.array(study.design.ratio or [1.0] * arms, dtype=float)
     u = random.uniforms(study.seed, random.STREAM_ALLOCATION, numbers, 0, 0)
     chosen = np.searchsorted(np.cumsum(shares / shares.sum()), u, side="right").clip(max=arms - 1)
-    return (np.arange(arms)[:, None] == chosen).astype(float)
+    return np.asarray(np.arange(arms)[:, None] == chosen, dtype=float)
 
 
 def _roster(study: Study) -> Roster:

@@ -6,6 +6,7 @@ HDF5 attributes, axis labels and the docs table come from here.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,30 +56,64 @@ PATIENTS = (
     Variable("patients", "platelets", ONCE, "1e3/uL", "Platelet count."),
     Variable("patients", "child_pugh", ONCE, "1", "Child-Pugh class.", ("A", "B")),
     Variable("patients", "modality", ONCE, "1", "Index treatment.", ("none", "resection", "RFA", "PEI")),
-    Variable("patients", "index_diameter", ONCE, "mm", "Diameter of the largest lesion at the index treatment or baseline."),
+    Variable(
+        "patients", "index_diameter", ONCE, "mm", "Diameter of the largest lesion at the index treatment or baseline."
+    ),
     Variable("patients", "index_number", ONCE, "1", "Number of lesions at the index treatment or baseline."),
     Variable("patients", "enrolment_time", ONCE, "day", "Randomisation, from the first enrolment."),
     Variable("patients", "lymphocyte_factor", ONCE, "1", "Collection yield against a healthy donor."),
     Variable("patients", "growth_rate", ONCE, "1/day", "Typical net growth rate of this patient's lesions."),
     Variable("patients", "assigned", EACH, "1", "Whether the patient belongs to this arm.", ("no", "yes")),
-    Variable("patients", "censor_time", EACH, "day", "End of observation: drop-out or data cut-off, from randomisation."),
-    Variable("patients", "dropout_time", EACH, "day", "Loss to follow-up, from randomisation; NaN if none before cut-off."),
+    Variable(
+        "patients", "censor_time", EACH, "day", "End of observation: drop-out or data cut-off, from randomisation."
+    ),
+    Variable(
+        "patients", "dropout_time", EACH, "day", "Loss to follow-up, from randomisation; NaN if none before cut-off."
+    ),
     Variable("patients", "death_time", EACH, "day", "Death, from randomisation; NaN if alive at cut-off."),
     Variable("patients", "death_cause", EACH, "1", "Cause of death.", CAUSES),
-    Variable("patients", "progression_time", EACH, "day", "First visit with recurrence (adjuvant) or RECIST 1.1 progression; NaN if none."),
+    Variable(
+        "patients",
+        "progression_time",
+        EACH,
+        "day",
+        "First visit with recurrence (adjuvant) or RECIST 1.1 progression; NaN if none.",
+    ),
     Variable("patients", "mrecist_progression_time", EACH, "day", "First visit with mRECIST progression; NaN if none."),
-    Variable("patients", "salvage", EACH, "1", "First treatment after progression.", ("none", "curative", "TACE", "TKI", "supportive")),
+    Variable(
+        "patients",
+        "salvage",
+        EACH,
+        "1",
+        "First treatment after progression.",
+        ("none", "curative", "TACE", "TKI", "supportive"),
+    ),
     Variable("patients", "infusions", EACH, "1", "Cell infusions received."),
     Variable("patients", "cells_infused", EACH, "cell", "Effector cells received."),
-    Variable("patients", "resistant_time", EACH, "day", "First time the drug-resistant fraction exceeds one half; NaN if never."),
+    Variable(
+        "patients",
+        "resistant_time",
+        EACH,
+        "day",
+        "First time the drug-resistant fraction exceeds one half; NaN if never.",
+    ),
     Variable("patients", "lesions_extinct", EACH, "1", "Lesions that died out."),
     Variable("patients", "steps", EACH, "1", "Accepted integration steps."),
-    Variable("patients", "status", EACH, "1", "Outcome of the integration.", ("done", "step too small", "not finite", "too many steps")),
+    Variable(
+        "patients",
+        "status",
+        EACH,
+        "1",
+        "Outcome of the integration.",
+        ("done", "step too small", "not finite", "too many steps"),
+    ),
     Variable("patients", "failure_time", EACH, "day", "Time at which the integration failed; NaN if it did not."),
 )
 
 VISITS = (
-    Variable("visits", "visit_time", VISIT, "day", "Time of the visit, from randomisation; NaN if it did not take place."),
+    Variable(
+        "visits", "visit_time", VISIT, "day", "Time of the visit, from randomisation; NaN if it did not take place."
+    ),
     Variable("visits", "sum_diameters", VISIT, "mm", "Measured sum of target lesion diameters."),
     Variable("visits", "sum_viable_diameters", VISIT, "mm", "Measured sum of viable (enhancing) target diameters."),
     Variable("visits", "lesions_seen", VISIT, "1", "Lesions seen."),
@@ -150,14 +185,14 @@ class TrialData:
 
     arms: tuple[str, ...]
     labels: tuple[str, ...]
-    arrays: dict[str, NDArray[np.generic]] = field(repr=False)
+    arrays: dict[str, NDArray[Any]] = field(repr=False)
     patient: NDArray[np.int64] = field(repr=False)
     trace: NDArray[np.int64] = field(repr=False)
     time: NDArray[np.float64] = field(repr=False)
     setting: str = "adjuvant"
     allocation: str = "twins"
 
-    def __getitem__(self, name: str) -> NDArray[np.generic]:
+    def __getitem__(self, name: str) -> NDArray[Any]:
         return self.arrays[name]
 
     @property

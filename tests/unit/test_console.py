@@ -7,7 +7,7 @@ import signal
 import pytest
 import typer
 
-from tumorsim.cli.console import Code, Progress, Voice, clock, guarded, printable, print_json
+from tumorsim.cli.console import Code, Progress, Voice, clock, guarded, print_json, printable
 
 
 class Terminal(io.StringIO):
@@ -31,7 +31,14 @@ def normal_voice(monkeypatch):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.2, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (125, "2 min 05 s"), (3599.7, "1 h 00 min"), (4320, "1 h 12 min")],
+    [
+        (0.2, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (125, "2 min 05 s"),
+        (3599.7, "1 h 00 min"),
+        (4320, "1 h 12 min"),
+    ],
 )
 def test_clock(seconds, text):
     assert clock(seconds) == text
@@ -93,14 +100,14 @@ def test_a_title_cannot_drive_the_terminal():
 
 
 def test_json_refuses_nan():
-    with pytest.raises(ValueError, match="Out of range|JSON"):
+    with pytest.raises(ValueError, match=r"Out of range float"):
         print_json({"hr": float("nan")})
 
 
 def code_of(action, **options):
     """Exit code of a verb whose body is ``action``."""
 
-    def verb(quiet: bool = False, verbose: int = 0):
+    def verb(quiet: bool = False, verbose: bool = False):
         return action()
 
     try:
@@ -130,12 +137,12 @@ def test_exit_codes(capsys):
     assert "r.h5: is damaged. Copy it again." in err
     assert "a.yaml: No such file or directory" in err
     assert "ZeroDivisionError: oops" in err
-    assert "-vv" in err
+    assert "Add -v" in err
     assert "Traceback" not in err
 
 
 def test_traceback_only_when_asked_for(capsys):
-    assert code_of(fail(ZeroDivisionError("oops")), verbose=2) == 1
+    assert code_of(fail(ZeroDivisionError("oops")), verbose=True) == 1
     assert "Traceback" in capsys.readouterr().err
 
 

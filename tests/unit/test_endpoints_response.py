@@ -1,6 +1,7 @@
 """Best overall response and disease control, one rule a patient."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -64,6 +65,16 @@ def test_all_cases_together_count_the_not_evaluable_in_the_denominator():
     assert found.has(NE).sum() == 3
     assert found.responded.sum() == 2
     assert (found.confirmed <= found.controlled).all()
+
+
+def test_codes_stored_as_floats_with_missing_visits_read_the_same():
+    data = trial(list(CASES.values()))
+    code = data["response_recist"].astype(float)
+    code[~np.isfinite(data["visit_time"])] = np.nan
+    stored = dataclasses.replace(data, arrays=data.arrays | {"response_recist": code})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert (response(stored, 0).best == response(data, 0).best).all()
 
 
 def test_the_order_of_visits_does_not_matter():

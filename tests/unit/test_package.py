@@ -24,7 +24,9 @@ def third_party(*arguments: str) -> set[str]:
         "    app(sys.argv[1:], prog_name='tumorsim')\n"
         "print(*{name.split('.')[0] for name in sys.modules} - set(sys.stdlib_module_names))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     return set(done.stdout.split())
 
 

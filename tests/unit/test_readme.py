@@ -22,7 +22,9 @@ def commands(page: str) -> list[str]:
 
 def tumorsim_commands() -> list[str]:
     found = {line for page in PAGES for line in commands(page)}
-    return sorted(line.removeprefix(".venv/bin/") for line in found if line.removeprefix(".venv/bin/").startswith("tumorsim "))
+    return sorted(
+        line.removeprefix(".venv/bin/") for line in found if line.removeprefix(".venv/bin/").startswith("tumorsim ")
+    )
 
 
 def test_readme_shows_the_two_commands_and_pip():
@@ -35,7 +37,9 @@ def test_readme_shows_the_two_commands_and_pip():
 @pytest.mark.parametrize("page", PAGES)
 def test_make_targets_exist(page):
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    asked = {word for line in commands(page) if line.startswith("make ") for word in line.split()[1:] if "=" not in word}
+    asked = {
+        word for line in commands(page) if line.startswith("make ") for word in line.split()[1:] if "=" not in word
+    }
     assert asked <= targets
 
 

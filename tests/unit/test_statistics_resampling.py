@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from tumorsim.endpoints import Survival
 from tumorsim.statistics import StudySampler, median_monte_carlo_error, predictive_interval, resampled_log_hazard_ratio
+from tumorsim.statistics.resampling import rare_count_limit
 
 
 def sampler(n=30, twins=True, seed=1, resamples=200):
@@ -86,6 +88,11 @@ def test_interval_with_undefined_studies():
     assert predictive_interval(np.array([]), 0.9) is None
     with pytest.raises(ValueError, match="level: 90 must lie"):
         predictive_interval(values, 90)
+
+
+@pytest.mark.parametrize(("n", "m", "level"), [(300, 299, 0.9), (5, 114, 0.9), (60, 60, 0.5), (1, 1, 0.99)])
+def test_limit_of_a_count_never_seen_is_beta_binomial(n, m, level):
+    assert rare_count_limit(n, m, level) == stats.betabinom.ppf(1 - (1 - level) / 2, m, 0.5, n + 0.5)
 
 
 def test_a_study_without_events_in_an_arm_has_an_infinite_log_ratio():

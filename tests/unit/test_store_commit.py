@@ -226,7 +226,7 @@ def test_kill_9_at_random_moments_loses_no_committed_result(tmp_path, record_pro
             print(i, flush=True)
     """
     luck, whole, committed = random.Random(5), 0, 0
-    for attempt in range(6):
+    for attempt in range(4):
         folder = tmp_path / str(attempt)
         folder.mkdir()
         process = child(code, folder)
@@ -240,8 +240,8 @@ def test_kill_9_at_random_moments_loses_no_committed_result(tmp_path, record_pro
         for name in visible:
             read(folder / name)
         whole, committed = whole + len(visible), committed + len(told)
-    record_property("killed / visible and whole / committed / lost", f"6 / {whole} / {committed} / 0")
-    print(f"\nkill -9: 6 kills, {whole} visible results, all whole; {committed} reported as written, 0 lost")  # noqa: T201
+    record_property("killed / visible and whole / committed / lost", f"4 / {whole} / {committed} / 0")
+    print(f"\nkill -9: 4 kills, {whole} visible results, all whole; {committed} reported as written, 0 lost")  # noqa: T201
     assert whole > 0
 
 

@@ -55,7 +55,7 @@ def trials(draw: st.DrawFn) -> TrialData:
 
 
 @given(data=trials(), scenario=TEXTS, source=TEXTS, seed=st.integers(0, 2**64 - 1), words=st.dictionaries(TEXTS, TEXTS))
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_trial_and_any_text_come_back(data, scenario, source, seed, words):
     with tempfile.TemporaryDirectory() as folder:
         summary = {"seed": seed, "words": words}

@@ -1,5 +1,6 @@
 """Targets: their grammar, their checks, and what is set beside them."""
 
+import dataclasses
 import json
 import math
 
@@ -11,6 +12,7 @@ from toy_trial import make_trial
 from tumorsim.endpoints import observed_deaths, outcome, response
 from tumorsim.params.targets import ENDPOINT_STATISTICS, OTHER_QUANTITIES, Target, read_quantity, target_problems
 from tumorsim.statistics import crude_survival, cumulative_incidence, event_rate, hazard_ratio, kaplan_meier
+from tumorsim.statistics.resampling import rare_count_limit
 from tumorsim.targets import evaluate_targets
 
 MONTH = 365.25 / 12
@@ -279,6 +281,27 @@ def test_without_the_size_of_the_study_there_is_no_interval(adjuvant):
     assert row["interval"] is None
     assert row["within"] is None
     assert row["within_tolerance"] is True
+
+
+def test_what_nobody_or_everybody_showed_keeps_an_interval(advanced):
+    """Redrawing 200 patients without a complete response never shows one; a study might."""
+    code = np.where(advanced["response_recist"] == 1, 2, advanced["response_recist"])
+    partial = dataclasses.replace(advanced, arrays=advanced.arrays | {"response_recist": code})
+    row = evaluate(partial, quantity="response.recist.cr", arm="combination", reported="2 %", n=299)
+    assert row["simulated"] == 0.0
+    assert row["interval"] == [0.0, rare_count_limit(200, 299) / 299]
+    always = evaluate(advanced, quantity="os.crude_survival(1 day)", arm="combination", reported="99 %", n=100)
+    assert always["interval"] == [1.0 - rare_count_limit(200, 100) / 100, 1.0]
+    never = evaluate(advanced, quantity="os.crude_survival(20 y)", arm="combination", reported="0 %", n=100)
+    assert never["interval"][0] < never["interval"][1]
+
+
+def test_a_count_nobody_showed(adjuvant):
+    alive = {"death_time": np.full((2, 240), np.nan), "death_cause": np.zeros((2, 240))}
+    data = dataclasses.replace(adjuvant, arrays=adjuvant.arrays | alive)
+    row = evaluate(data, quantity="deaths", arm="cik", reported=1, n=114)
+    assert row["interval"] == [0.0, rare_count_limit(240, 114)]
+    assert row["within"] is True
 
 
 def test_a_median_not_reached_is_open():

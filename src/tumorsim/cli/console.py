@@ -7,8 +7,8 @@ the standard library, so that ``tumorsim --help`` stays quick.
 from __future__ import annotations
 
 import functools
+import io
 import json
-import logging
 import os
 import signal
 import sys
@@ -37,21 +37,9 @@ class Code(IntEnum):
 
 
 class Voice:
-    """How much is said on stderr: -1 nothing but errors, 0 progress, 1 log lines, 2 tracebacks."""
+    """How much is said on stderr: -1 nothing but errors, 0 progress, 1 tracebacks as well."""
 
     level = 0
-
-
-def speak(quiet: bool, verbose: int) -> None:
-    """Set how much is said, and send log lines to stderr."""
-    Voice.level = -1 if quiet else verbose
-    wanted = {-1: logging.ERROR, 0: logging.WARNING, 1: logging.INFO}.get(Voice.level, logging.DEBUG)
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    logger = logging.getLogger("tumorsim")
-    logger.handlers[:] = [handler]
-    logger.setLevel(wanted)
-    logger.propagate = False
 
 
 def say(text: str) -> None:
@@ -184,12 +172,15 @@ def guarded(verb: Callable[P, Code | None]) -> Callable[P, None]:
 
     Exceptions declared in this package and those of the operating system are bad
     input (2); SIGINT and SIGTERM stop between kernel slices (130); anything else
-    is a defect (1), with its traceback under ``-vv``.
+    is a defect (1), with its traceback under ``-v``.
     """
 
     @functools.wraps(verb)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        speak(bool(kwargs.get("quiet", False)), int(str(kwargs.get("verbose", 0))))
+        Voice.level = -1 if kwargs.get("quiet") else int(bool(kwargs.get("verbose")))
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal without × or – shows ? instead of failing
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, _interrupt)
         try:
@@ -212,7 +203,7 @@ def guarded(verb: Callable[P, Code | None]) -> Callable[P, None]:
 
 
 def _explain(verb: str, error: Exception) -> Code:
-    if Voice.level >= 2:
+    if Voice.level >= 1:
         import traceback
 
         traceback.print_exc()
@@ -220,6 +211,6 @@ def _explain(verb: str, error: Exception) -> Code:
         complain(_describe(error))
         return Code.BAD_INPUT
     complain(f"tumorsim {verb} failed unexpectedly: {type(error).__name__}: {error}")
-    if Voice.level < 2:
-        complain("This is a defect. Add -vv to see where, and please report it with the scenario file.")
+    if Voice.level < 1:
+        complain("This is a defect. Add -v to see where, and please report it with the scenario file.")
     return Code.FAILED

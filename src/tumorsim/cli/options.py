@@ -9,13 +9,18 @@ import typer
 
 ScenarioPath = Annotated[Path, typer.Argument(metavar="SCENARIO", help="A scenario file (YAML).", show_default=False)]
 ResultPath = Annotated[Path, typer.Argument(metavar="RESULT", help="A result file (HDF5).", show_default=False)]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed, instead of the scenario's.", show_default=False)]
+Seed = Annotated[
+    int | None, typer.Option("--seed", metavar="N", min=0, help="Seed, instead of the scenario's.", show_default=False)
+]
 Patients = Annotated[
     int | None,
-    typer.Option("--patients", min=1, help="Virtual patients, instead of the scenario's.", show_default=False),
+    typer.Option(
+        "--patients", metavar="N", min=1, help="Virtual patients, instead of the scenario's.", show_default=False
+    ),
 ]
 Threads = Annotated[
-    int | None, typer.Option("--threads", min=1, help="Kernel threads; all cores if not given.", show_default=False)
+    int | None,
+    typer.Option("--threads", metavar="N", min=1, help="Kernel threads; all cores if not given.", show_default=False),
 ]
 Overrides = Annotated[
     list[str] | None,
@@ -27,9 +32,7 @@ DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Only show what wo
 Force = Annotated[bool, typer.Option("--force", help="Overwrite the output if it exists.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors on stderr.")]
-Verbose = Annotated[
-    int, typer.Option("-v", "--verbose", count=True, help="Log lines; -vv also tracebacks.", show_default=False)
-]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show the traceback of an error.")]
 
 
 def out_option(what: str) -> Any:

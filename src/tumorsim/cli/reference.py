@@ -16,12 +16,12 @@ from tumorsim.cli.options import AsJson, Force, Quiet, Verbose, out_option
 @app.command()
 @guarded
 def library(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="An entry, e.g. hcc or sorafenib.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="An entry, e.g. hcc or sorafenib.")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
-    verbose: Verbose = 0,
+    verbose: Verbose = False,
 ) -> None:
-    r"""List the library, or show one entry.
+    """List the library, or show one entry.
 
     Of an entry every parameter is shown with unit, range, source and status.
 
@@ -54,9 +54,9 @@ def schema(
     out: Annotated[Path | None, out_option("File; stdout if not given.")] = None,
     force: Force = False,
     quiet: Quiet = False,
-    verbose: Verbose = 0,
+    verbose: Verbose = False,
 ) -> None:
-    r"""Print the JSON Schema of scenario files.
+    """Print the JSON Schema of scenario files.
 
     For completion and checks in an editor.
 
@@ -77,8 +77,8 @@ def schema(
 
 @app.command()
 @guarded
-def doctor(as_json: AsJson = False, quiet: Quiet = False, verbose: Verbose = 0) -> Code:
-    r"""Show the installation and test it.
+def doctor(as_json: AsJson = False, quiet: Quiet = False, verbose: Verbose = False) -> Code:
+    """Show the installation and test it.
 
     Versions, threads, the kernel cache, and a self-test of a few seconds.
 

@@ -26,9 +26,9 @@ def replay(
     threads: Threads = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
-    verbose: Verbose = 0,
+    verbose: Verbose = False,
 ) -> Code:
-    r"""Run a result again and compare it bit for bit.
+    """Run a result again and compare it bit for bit.
 
     Exit code 1 if anything differs, with the place.
 
@@ -55,8 +55,8 @@ def replay(
 
 @app.command()
 @guarded
-def verify(result: ResultPath, as_json: AsJson = False, quiet: Quiet = False, verbose: Verbose = 0) -> Code:
-    r"""Check that a result file is whole.
+def verify(result: ResultPath, as_json: AsJson = False, quiet: Quiet = False, verbose: Verbose = False) -> Code:
+    """Check that a result file is whole.
 
     Looks at seal, layout, links, claimed sizes and checksums. The file is opened in
     a process of its own, with limited time and memory.
@@ -85,9 +85,9 @@ def report(
     out: Annotated[Path | None, out_option("HTML page; RESULT.html if not given.")] = None,
     force: Force = False,
     quiet: Quiet = False,
-    verbose: Verbose = 0,
+    verbose: Verbose = False,
 ) -> None:
-    r"""Write one self-contained HTML page.
+    """Write one self-contained HTML page.
 
     Figures, tables, parameters and their sources; it loads nothing from anywhere.
 
@@ -96,10 +96,12 @@ def report(
       tumorsim report results/hcc_adjuvant_cik_rct-seed1.h5
     """
     from tumorsim import store
-    from tumorsim.cli.files import own_or_given
+    from tumorsim.cli.files import UsageError, own_or_given
     from tumorsim.figures.curves import study_view
     from tumorsim.report import save
 
+    if out is not None and out.suffix.lower() not in {".html", ".htm"}:
+        raise UsageError(f"{out}: the page's name must end in .html, e.g. {result.stem}.html")
     path = own_or_given(out, result.with_suffix(".html"), force)
     held = store.read(result)
     view = study_view(held.data, held.summary, held.curves)
@@ -114,7 +116,7 @@ def plot(
     kind: Annotated[
         str, typer.Argument(metavar="KIND", help="km, waterfall, trajectories ...; `list` shows them all.")
     ],
-    result: Annotated[Path | None, typer.Argument(metavar="[RESULT]", help="A result file (HDF5).")] = None,
+    result: Annotated[Path | None, typer.Argument(metavar="RESULT", help="A result file (HDF5).")] = None,
     out: Annotated[Path | None, out_option("PNG, SVG or PDF; RESULT-KIND.png if not given.")] = None,
     settings: Annotated[
         list[str] | None,
@@ -124,9 +126,9 @@ def plot(
     ] = None,
     force: Force = False,
     quiet: Quiet = False,
-    verbose: Verbose = 0,
+    verbose: Verbose = False,
 ) -> None:
-    r"""Draw one figure of a result.
+    """Draw one figure of a result.
 
     `tumorsim plot list` shows the kinds and their options.
 
@@ -161,9 +163,9 @@ def export(
     out: Annotated[Path | None, out_option("Folder; RESULT-csv if not given.")] = None,
     force: Force = False,
     quiet: Quiet = False,
-    verbose: Verbose = 0,
+    verbose: Verbose = False,
 ) -> None:
-    r"""Write a result as plain tables.
+    """Write a result as plain tables.
 
     Patients, visits, trajectories, and what each column means.
 

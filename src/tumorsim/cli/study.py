@@ -39,13 +39,13 @@ class Setting(StrEnum):
 @app.command()
 @guarded
 def init(
-    name: Annotated[Path, typer.Argument(metavar="[NAME]", help="File to write.")] = Path("scenario.yaml"),
+    name: Annotated[Path, typer.Argument(metavar="NAME", help="File to write.")] = Path("scenario.yaml"),
     setting: Annotated[Setting, typer.Option("--setting", help="Kind of study.")] = Setting.adjuvant,
     force: Force = False,
     quiet: Quiet = False,
-    verbose: Verbose = 0,
+    verbose: Verbose = False,
 ) -> None:
-    r"""Write a commented starter scenario.
+    """Write a commented starter scenario.
 
     \b
     Example:
@@ -69,9 +69,9 @@ def check(
     overrides: Overrides = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
-    verbose: Verbose = 0,
+    verbose: Verbose = False,
 ) -> None:
-    r"""Validate a scenario and show its plan.
+    """Validate a scenario and show its plan.
 
     The plan says arms, patients, doses, visits, time and disk. Every error of the
     file is shown at once, with its line, its rule and an example.
@@ -99,9 +99,9 @@ def run(
     force: Force = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
-    verbose: Verbose = 0,
+    verbose: Verbose = False,
 ) -> Code:
-    r"""Simulate a scenario and write one result.
+    """Simulate a scenario and write one result.
 
     Shows end points, hazard ratios with their errors, and the simulated beside the
     reported figures. Nothing that exists is overwritten without --force.

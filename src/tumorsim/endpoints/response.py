@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from tumorsim.endpoints.survival import BoolArray, IntArray, follow_up
+from tumorsim.endpoints.survival import BoolArray, IntArray, codes_of, follow_up
 from tumorsim.variables import RESPONSES, TrialData
 
 Criteria = Literal["recist", "mrecist"]
@@ -79,7 +79,7 @@ def response(
         raise ValueError("response: an adjuvant trial has no measurable disease to respond; ask for rfs or ttr instead")
     end, included = follow_up(data, arm)
     time = np.asarray(data["visit_time"][arm], dtype=np.float64)
-    code = np.asarray(data[f"response_{criteria}"][arm], dtype=np.int64)
+    code = codes_of(data, f"response_{criteria}", arm)
     with np.errstate(invalid="ignore"):
         usable = (time > 0.0) & (time <= end[:, None]) & (code != NOT_EVALUABLE)
     progressed_at = np.where(usable & (code == PROGRESSIVE), time, np.inf).min(axis=1, initial=np.inf)

@@ -110,7 +110,7 @@ def overall_survival(data: TrialData, arm: int, censoring: Censoring = "last_ass
 def cancer_specific_survival(data: TrialData, arm: int, censoring: Censoring = "last_assessment") -> Survival:
     """Death from the tumour; death from liver failure or other causes competes."""
     deaths = overall_survival(data, arm)
-    of_tumour = np.asarray(data["death_cause"][arm]) == TUMOUR
+    of_tumour = codes_of(data, "death_cause", arm) == TUMOUR
     code = np.where(deaths.event == EVENT, np.where(of_tumour, EVENT, COMPETING), CENSORED)
     return Survival(deaths.time, code, deaths.included)
 
@@ -155,8 +155,7 @@ def observed_time(data: TrialData, arm: int) -> tuple[FloatArray, BoolArray]:
 def observed_deaths(data: TrialData, arm: int) -> IntArray:
     """Cause of each death seen within follow-up (a place in `CAUSES`), 0 for none."""
     deaths = overall_survival(data, arm)
-    cause = np.asarray(data["death_cause"][arm], dtype=np.int64)
-    return np.where(deaths.included & (deaths.event == EVENT), cause, 0)
+    return np.where(deaths.included & (deaths.event == EVENT), codes_of(data, "death_cause", arm), 0)
 
 
 def _progression(
@@ -176,6 +175,11 @@ def _seen(time: FloatArray, end: FloatArray) -> FloatArray:
     """Event times within observation; inf for the others."""
     with np.errstate(invalid="ignore"):
         return np.where(time <= end, np.maximum(time, 0.0), np.inf)
+
+
+def codes_of(data: TrialData, name: str, arm: int) -> IntArray:
+    """Codes of one arm as whole numbers; missing is 0, which every list of codes keeps for none."""
+    return np.nan_to_num(_floats(data, name, arm), nan=0.0).astype(np.int64)
 
 
 def _floats(data: TrialData, name: str, arm: int) -> FloatArray:

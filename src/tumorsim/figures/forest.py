@@ -16,11 +16,11 @@ from tumorsim.figures.style import (
     SMALL,
     arm_colour,
     arm_labels,
+    bare_p,
     canvas,
     fit,
     footer,
     number,
-    p_value,
     place,
     wrap,
     write,
@@ -98,7 +98,7 @@ def _line(figure: Drawing, axes: Axes, index: int, text: str, row: Subgroup | No
     estimate = "not estimable" if ratio.hr is None else f"{number(ratio.hr)} ({number(low)}–{number(high)})"
     write(figure, COLUMNS["ratio"], y, estimate, size=SMALL, color=INK if ratio.hr is not None else GREY)
     if row.heterogeneity is not None:
-        write(figure, COLUMNS["p"], y, p_value(row.heterogeneity).removeprefix("p ").removeprefix("= "), size=SMALL)
+        write(figure, COLUMNS["p"], y, bare_p(row.heterogeneity), size=SMALL)
     _mark(axes, index, ratio, whole, chosen)
 
 

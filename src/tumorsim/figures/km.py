@@ -20,6 +20,7 @@ from tumorsim.figures.style import (
     arm_colour,
     arm_dash,
     arm_labels,
+    bare_p,
     canvas,
     fit,
     footer,
@@ -161,12 +162,12 @@ def _remarks(view: StudyView, endpoint: str, wide: bool) -> list[tuple[str, str]
     lines = []
     for comparison in found:
         ratio = with_interval(comparison["hr"], comparison.get("ci"), 2) if comparison["hr"] is not None else "–"
-        error, p = number(comparison.get("mc_se"), 3), p_value(comparison.get("p_logrank"))
+        error, p = number(comparison.get("mc_se"), 3), comparison.get("p_logrank")
         if len(found) > 1:
-            lines.append((plain_label(view, comparison["arm"]), f": {ratio}, {error}, {p.removeprefix('p ')}"))
+            lines.append((plain_label(view, comparison["arm"]), f": {ratio}, {error}, {bare_p(p)}"))
             continue
         ratio = f"HR {ratio.replace('(', '(95% CI ')}"
-        lines += [("", f"{ratio}, log-rank {p}")] if wide else [("", ratio), ("", f"log-rank {p}")]
+        lines += [("", f"{ratio}, log-rank {p_value(p)}")] if wide else [("", ratio), ("", f"log-rank {p_value(p)}")]
         lines.append(("", f"Monte-Carlo SE of HR {error}"))
     if len(found) > 1:
         against = f"{'Against' if wide else 'vs'} {plain_label(view, found[0]['reference'])}"

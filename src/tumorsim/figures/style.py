@@ -137,9 +137,12 @@ def fit(figure: Figure, text: object, width: float, size: float = BODY, weight: 
     line = plain(text)
     if text_width(figure, line, size, weight) <= width:
         return line
-    while line and text_width(figure, line + "…", size, weight) > width:
-        line = line[:-1]
-    return line.rstrip() + "…"
+    shortest, longest = 0, len(line)
+    while shortest < longest:
+        middle = (shortest + longest + 1) // 2
+        fits = text_width(figure, line[:middle] + "…", size, weight) <= width
+        shortest, longest = (middle, longest) if fits else (shortest, middle - 1)
+    return line[:shortest].rstrip() + "…"
 
 
 def wrap(figure: Figure, text: object, width: float, size: float = BODY, lines: int = 2) -> list[str]:
@@ -248,11 +251,17 @@ def with_interval(value: float | None, ends: Sequence[float | None] | None, digi
     return f"{'not reached' if value is None else number(value, digits)} ({between})"
 
 
-def p_value(p: float | None) -> str:
-    """``p = 0.033``, ``p < 0.001`` or ``p –``."""
+def bare_p(p: float | None) -> str:
+    """A P value for a column of P values: ``0.033``, ``< 0.001`` or an en dash."""
     if p is None or not np.isfinite(p):
-        return "p –"
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+
+
+def p_value(p: float | None) -> str:
+    """A P value in a sentence: ``p = 0.033``, ``p < 0.001`` or ``p –``."""
+    bare = bare_p(p)
+    return f"p {bare}" if bare[0] in "<–" else f"p = {bare}"
 
 
 def key(

@@ -11,7 +11,6 @@ from tumorsim.kernels._jit import kernel
 from tumorsim.kernels.layout import (
     BODY_TAIL,
     CAPACITY,
-    CLONES,
     DEAD,
     DRUG_STATES,
     EMBOLISED,
@@ -93,7 +92,7 @@ def grow_lesion(y, dy, base, slot, effects, patient):
     """Phase: one lesion. Returns its volume (mL) and the antigen it releases (cells/day)."""
     g, r = patient.traits.growth, patient.traits.resistance
     supply = lesion_supply(y, base, patient)
-    flow, oxygen, vegf, volume = supply
+    _flow, oxygen, vegf, volume = supply
     cells = viable_cells(y, base)
     s, res, a, ra = y[base], y[base + 1], y[base + 2], y[base + 3]
     kill_s, kill_r, kill_a, kill_ra = recruit_and_engage(y, dy, base, supply, effects, patient)
@@ -129,7 +128,9 @@ def grow_lesion(y, dy, base, slot, effects, patient):
     dy[base + MATURITY] = vessels.maturity_change(y[base + MATURITY], effects.sprouting_sensitive, v)
     dy[base + EMBOLISED] = -v.recanalisation_rate * embolised
     dy[base + VEGF_PULSE] = -v.vegf_pulse_decay_rate * y[base + VEGF_PULSE]
-    dy[base + EXTINCTION] = growth.extinction_integrand(g.turnover_rate + died / cells, patient.slots[slot].small, cells)
+    dy[base + EXTINCTION] = growth.extinction_integrand(
+        g.turnover_rate + died / cells, patient.slots[slot].small, cells
+    )
     return volume, released
 
 

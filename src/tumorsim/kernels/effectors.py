@@ -6,6 +6,7 @@ from tumorsim.kernels._jit import kernel
 from tumorsim.kernels.growth import half_saturation
 from tumorsim.kernels.layout import DRUG_STATES, PRODUCT_STATES
 
+
 @kernel
 def recruitment_rate(volume, flow, maturity, vegf, baseline_maturity, p):
     """Fraction of the effectors in blood that a lesion takes up per day (eq. E2)."""

@@ -20,7 +20,6 @@ from tumorsim.kernels.layout import (
     EMBOLISED,
     EXTINCTION,
     LESION_HEAD,
-    PRODUCT_STATES,
     VEGF_PULSE,
 )
 

@@ -7,13 +7,14 @@ tissue, pg/mL of VEGF; fractions are dimensionless.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Records = Any  # a record, or an array of records, of a type named beside it
 
 
 class Growth(NamedTuple):
@@ -164,14 +165,14 @@ EXTINCTION = 9
 LESION_HEAD = 10
 
 # --- event kinds: columns of an event are time, kind, index, value ----------------
-EVENT_DRUG_RATE = 1      # index drug, value mg/day from now on (0 = off)
-EVENT_DRUG_BOLUS = 2     # index drug, value mg
-EVENT_INFUSION = 3       # index product, value cells
-EVENT_TACE = 4           # index procedure, value session number
-EVENT_RESECTION = 5      # removes the lesions seen
-EVENT_VISIT = 6          # index visit number
-EVENT_NEW_LESION = 7     # index lesion (arrival of a de novo lesion)
-EVENT_STOP = 8           # leaves the study horizon
+EVENT_DRUG_RATE = 1  # index drug, value mg/day from now on (0 = off)
+EVENT_DRUG_BOLUS = 2  # index drug, value mg
+EVENT_INFUSION = 3  # index product, value cells
+EVENT_TACE = 4  # index procedure, value session number
+EVENT_RESECTION = 5  # removes the lesions seen
+EVENT_VISIT = 6  # index visit number
+EVENT_NEW_LESION = 7  # index lesion (arrival of a de novo lesion)
+EVENT_STOP = 8  # leaves the study horizon
 
 CAUSE_NONE, CAUSE_TUMOUR, CAUSE_LIVER, CAUSE_OTHER = 0, 1, 2, 3
 
@@ -300,12 +301,12 @@ TRACE = np.dtype([(name, "f8") for name in TRACE_NAMES])
 class Patient(NamedTuple):
     """What the right-hand side of one patient needs; constant between two events."""
 
-    traits: Floats  # record TRAITS
-    drugs: Floats  # (drug,) records DRUG
-    products: Floats  # (product,) records PRODUCT
-    procedures: Floats  # (procedure,) records PROCEDURE, the same for every patient
-    intake: Floats  # (drug,) records INTAKE
-    slots: Floats  # (slot,) records SLOT, one a present lesion
+    traits: Records  # record TRAITS
+    drugs: Records  # (drug,) records DRUG
+    products: Records  # (product,) records PRODUCT
+    procedures: Records  # (procedure,) records PROCEDURE, the same for every patient
+    intake: Records  # (drug,) records INTAKE
+    slots: Records  # (slot,) records SLOT, one a present lesion
 
 
 class Work(NamedTuple):
@@ -315,33 +316,33 @@ class Work(NamedTuple):
     y_new: Floats
     k: Floats  # (7, states) derivatives at the stages
     atol: Floats  # (states,)
-    memo: Floats  # record MEMO
-    marks: Floats  # (lesion,) records MARK
+    memo: Records  # record MEMO
+    marks: Records  # (lesion,) records MARK
     stopped: Ints  # (drug + product,) given no more
 
 
 class Cohort(NamedTuple):
     """Inputs of a batch of patients; lesions and events are ragged, by offset."""
 
-    traits: Floats  # (n,) TRAITS
-    drugs: Floats  # (n, drug) DRUG
-    products: Floats  # (n, product) PRODUCT
-    procedures: Floats  # (procedure,) PROCEDURE
+    traits: Records  # (n,) TRAITS
+    drugs: Records  # (n, drug) DRUG
+    products: Records  # (n, product) PRODUCT
+    procedures: Records  # (procedure,) PROCEDURE
     lesion_offset: Ints  # (n + 1,)
-    lesions: Floats  # (lesion,) LESION, by arrival within a patient
+    lesions: Records  # (lesion,) LESION, by arrival within a patient
     event_offset: Ints  # (n + 1,)
-    events: Floats  # (event,) EVENT, by time within a patient
+    events: Records  # (event,) EVENT, by time within a patient
 
 
 class Outcomes(NamedTuple):
     """Outputs of a batch of one arm; one row a patient."""
 
-    event: Floats  # (n,) OUTCOME
-    visit: Floats  # (n, visit) VISIT
-    trace: Floats  # (traced, time) TRACE
+    event: Records  # (n,) OUTCOME
+    visit: Records  # (n, visit) VISIT
+    trace: Records  # (traced, time) TRACE
     trace_time: Floats  # (time,)
     trace_row: Ints  # (n,) row in trace, -1 = not traced
-    memo: Floats  # (n,) MEMO, zeroed: the kernel's own notes on each patient
+    memo: Records  # (n,) MEMO, zeroed: the kernel's own notes on each patient
 
 
 LINE_NONE, LINE_TACE, LINE_RESCUE, LINE_SUPPORTIVE = 0, 1, 2, 3

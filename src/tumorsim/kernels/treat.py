@@ -6,7 +6,7 @@ import math
 
 from tumorsim.kernels import random
 from tumorsim.kernels._jit import kernel
-from tumorsim.kernels.derivatives import body_width, lesion_width, viable_cells
+from tumorsim.kernels.derivatives import body_width, lesion_width
 from tumorsim.kernels.layout import (
     BODY_TAIL,
     CAUSE_LIVER,
@@ -33,6 +33,7 @@ from tumorsim.kernels.layout import (
 from tumorsim.kernels.observe import lesion_diameters
 from tumorsim.kernels.tace import table_quantile
 from tumorsim.kernels.vessels import secreted_vegf
+
 
 @kernel
 def give(t, kind, index, value, work, patient, out):
@@ -124,7 +125,9 @@ def chemoembolise(t, procedure, lesions, work, patient, policy, out):
             draw = random.uniform(policy.seed, random.STREAM_TACE, number, 2 * session + 1, key)
             necrose(base, table_quantile(draw, p.necrosis_quantiles), work)
         y[base + EMBOLISED] += p.embolised_fraction * (1.0 - y[base + EMBOLISED])
-        y[base + VEGF_PULSE] += p.vegf_pulse * secreted_vegf(1.0, 1.0, patient.traits.growth.cell_density, patient.traits.vessels)
+        y[base + VEGF_PULSE] += p.vegf_pulse * secreted_vegf(
+            1.0, 1.0, patient.traits.growth.cell_density, patient.traits.vessels
+        )
     reserve = body - BODY_TAIL + 1
     y[reserve] = max(0.0, y[reserve] - p.liver_cost)
     if random.uniform(policy.seed, random.STREAM_TACE, number, 2 * session, -1) < p.mortality:

@@ -14,7 +14,9 @@ class Imaging(Block):
     """What imaging sees and how well it measures (docs/theory/imaging.md)."""
 
     detection_diameter: Length = Field(gt=0, description="Diameter seen with probability one half.")
-    detection_steepness: Number = Field(gt=0, le=20, description="Slope of the logistic law in the log of the diameter.")
+    detection_steepness: Number = Field(
+        gt=0, le=20, description="Slope of the logistic law in the log of the diameter."
+    )
     measurement_cv: Number = Field(0.06, ge=0, le=0.5, description="Coefficient of variation of a measured diameter.")
     measurable_diameter: Length = Field(gt=0, description="Smallest diameter of a target lesion at baseline.")
     target_lesions: int = Field(5, ge=1, le=10)
@@ -24,7 +26,13 @@ class Visits(Block):
     """Tumour assessments."""
 
     schedule: ScheduleText
-    jitter: Duration = Field(0.0, ge=0, le=60, validate_default=False, description="Half-width of the visit window; actual days are uniform in it.")
+    jitter: Duration = Field(
+        0.0,
+        ge=0,
+        le=60,
+        validate_default=False,
+        description="Half-width of the visit window; actual days are uniform in it.",
+    )
 
 
 class Design(Block):
@@ -41,7 +49,9 @@ class Design(Block):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.cutoff <= self.accrual:
-            raise ValueError('cutoff must be later than the end of accrual, e.g. {accrual: 30 month, cutoff: 138 month}')
+            raise ValueError(
+                "cutoff must be later than the end of accrual, e.g. {accrual: 30 month, cutoff: 138 month}"
+            )
         return self
 
     @property

@@ -12,13 +12,25 @@ class Growth(Process):
     KERNEL = layout.Growth
 
     growth_rate: Parameter = quantity(
-        "rate", "r", "Net growth rate at normal perfusion, far below the vascular capacity; ln 2 / r is the doubling time.", gt=0, le=1
+        "rate",
+        "r",
+        "Net growth rate at normal perfusion, far below the vascular capacity; ln 2 / r is the doubling time.",
+        gt=0,
+        le=1,
     )
     hypoxia_half_effect: Parameter = quantity(
-        "dimensionless", "o_50", "Oxygenation (0-1) at which births fall to one half of their unlimited rate.", gt=0, le=10
+        "dimensionless",
+        "o_50",
+        "Oxygenation (0-1) at which births fall to one half of their unlimited rate.",
+        gt=0,
+        le=10,
     )
     turnover_rate: Parameter = quantity(
-        "rate", "tau", "Births and deaths that cancel in the mean; they decide whether a small deposit dies out.", ge=0, le=5
+        "rate",
+        "tau",
+        "Births and deaths that cancel in the mean; they decide whether a small deposit dies out.",
+        ge=0,
+        le=5,
     )
     cell_density: Parameter = quantity("cell_density", "rho", "Tumour cells per millilitre of lesion.", gt=1e6, le=1e10)
     dead_clearance_rate: Parameter = quantity("rate", "k_clear", "Clearance of dead cells.", gt=0, le=5)

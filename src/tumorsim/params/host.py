@@ -22,9 +22,17 @@ class Hazards(Process):
     KERNEL = layout.Hazards
 
     other_rate: Parameter = quantity("rate", "h_O", "Hazard of death from other causes at age 55.", ge=0, le=1)
-    age_slope: Parameter = quantity("dimensionless", "b_age", "Rise of the log hazard from other causes per year of age.", ge=0, le=0.3)
+    age_slope: Parameter = quantity(
+        "dimensionless", "b_age", "Rise of the log hazard from other causes per year of age.", ge=0, le=0.3
+    )
     tumour_rate: Parameter = quantity("rate", "h_T", "Hazard of death from tumour at saturating burden.", ge=0, le=1)
     tumour_half_burden: Parameter = quantity("tissue_volume", "B_50", "Tumour volume at half of that hazard.", gt=0)
-    tumour_exponent: Parameter = quantity("dimensionless", "gamma", "Steepness of the tumour hazard in volume.", gt=0, le=8)
-    liver_rate: Parameter = quantity("rate", "h_L", "Hazard of death from liver failure at a reserve of one half.", ge=0, le=1)
-    liver_slope: Parameter = quantity("dimensionless", "b_L", "Rise of the log hazard per unit of lost reserve.", ge=0, le=50)
+    tumour_exponent: Parameter = quantity(
+        "dimensionless", "gamma", "Steepness of the tumour hazard in volume.", gt=0, le=8
+    )
+    liver_rate: Parameter = quantity(
+        "rate", "h_L", "Hazard of death from liver failure at a reserve of one half.", ge=0, le=1
+    )
+    liver_slope: Parameter = quantity(
+        "dimensionless", "b_L", "Rise of the log hazard per unit of lost reserve.", ge=0, le=50
+    )

@@ -45,7 +45,9 @@ class Diameter(Block):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if not self.low < self.median < self.high:
-            raise ValueError('median must lie between low and high, e.g. {median: 21 mm, spread: 0.5, low: 8 mm, high: 60 mm}')
+            raise ValueError(
+                "median must lie between low and high, e.g. {median: 21 mm, spread: 0.5, low: 8 mm, high: 60 mm}"
+            )
         return self
 
 
@@ -53,7 +55,9 @@ class Population(Block):
     """Distributions from which virtual patients are drawn; the same in every arm."""
 
     setting: Literal["adjuvant", "advanced"]
-    patients: int = Field(500, ge=1, le=10_000_000, description="Virtual patients (each enters every arm with allocation twins).")
+    patients: int = Field(
+        500, ge=1, le=10_000_000, description="Virtual patients (each enters every arm with allocation twins)."
+    )
     age: Spread
     male: Probability
     weight_mean: Weight = Field(gt=20, le=200)
@@ -63,7 +67,9 @@ class Population(Block):
     child_pugh_b: Probability = Field(description="Share of Child-Pugh class B; the rest is A.")
     platelets_median: Platelets = Field(gt=5, le=1000)
     platelets_spread: Number = Field(gt=0, le=2, description="Standard deviation of the natural log.")
-    modality: dict[Modality, Probability] = Field(default_factory=dict, description="Index treatment (adjuvant setting).")
+    modality: dict[Modality, Probability] = Field(
+        default_factory=dict, description="Index treatment (adjuvant setting)."
+    )
     diameter: Diameter
     number: LesionNumber
     reserve_a: Number = Field(0.9, gt=0, le=1, description="Liver reserve at entry, Child-Pugh A.")
@@ -75,7 +81,8 @@ class Population(Block):
         if self.setting == "adjuvant":
             total = sum(self.modality.values())
             if abs(total - 1.0) > 0.005:
-                raise ValueError(f"modality shares add up to {total:g} and must add up to 1, e.g. {{resection: 0.31, RFA: 0.58, PEI: 0.11}}")
+                example = "{resection: 0.31, RFA: 0.58, PEI: 0.11}"
+                raise ValueError(f"modality shares add up to {total:g} and must add up to 1, e.g. {example}")
         elif self.modality:
             raise ValueError("modality describes curative treatment; leave it out when setting is advanced")
         return self

@@ -14,11 +14,19 @@ class TaceModel(Process):
 
     name: str
     label: str
-    complete_probability: Parameter = quantity("dimensionless", "p_CN", "Probability of (near) complete necrosis of a lesion.", ge=0, le=1)
-    complete_survival: Parameter = quantity("dimensionless", "f_CN", "Cells that survive near-complete necrosis.", ge=0, le=1e-2)
+    complete_probability: Parameter = quantity(
+        "dimensionless", "p_CN", "Probability of (near) complete necrosis of a lesion.", ge=0, le=1
+    )
+    complete_survival: Parameter = quantity(
+        "dimensionless", "f_CN", "Cells that survive near-complete necrosis.", ge=0, le=1e-2
+    )
     necrosis_mean: Parameter = quantity("dimensionless", "mu_n", "Mean necrosis otherwise.", gt=0, lt=1)
     necrosis_sd: Parameter = quantity("dimensionless", "sd_n", "Its standard deviation (Beta law).", gt=0, lt=0.5)
-    embolised_fraction: Parameter = quantity("dimensionless", "eps", "Share of open vessels that are embolised.", ge=0, le=1)
-    vegf_pulse: Parameter = quantity("dimensionless", "p_V", "VEGF added, in units of the untreated level.", ge=0, le=20)
+    embolised_fraction: Parameter = quantity(
+        "dimensionless", "eps", "Share of open vessels that are embolised.", ge=0, le=1
+    )
+    vegf_pulse: Parameter = quantity(
+        "dimensionless", "p_V", "VEGF added, in units of the untreated level.", ge=0, le=20
+    )
     liver_cost: Parameter = quantity("dimensionless", "dL", "Liver reserve lost.", ge=0, le=0.5)
     mortality: Parameter = quantity("dimensionless", "p_die", "Probability of death by the procedure.", ge=0, le=0.2)

@@ -200,7 +200,7 @@ class Target(Block):
         read_quantity(text)
         return text
 
-    @field_validator("n", mode="before")
+    @field_validator("n", mode="before", json_schema_input_type=int | list[int] | None)
     @classmethod
     def _one_or_many(cls, raw: object) -> object:
         return (raw,) if isinstance(raw, int) and not isinstance(raw, bool) else raw

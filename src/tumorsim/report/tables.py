@@ -12,7 +12,7 @@ from tumorsim.endpoints.survival import follow_up
 from tumorsim.figures.base import StudyView
 from tumorsim.figures.curves import endpoint_title
 from tumorsim.figures.names import quantity_name, scale_of, shown_with_interval
-from tumorsim.figures.style import number, p_value, scientific, with_interval
+from tumorsim.figures.style import bare_p, number, scientific, with_interval
 from tumorsim.figures.targets import arm_name, verdict
 from tumorsim.report.resolved import ABSENT, STATUSES, ParameterRow
 from tumorsim.report.words import KINDS
@@ -199,8 +199,8 @@ def ratios_table(view: StudyView) -> Table | None:
                 f"{labels[row['arm']]} against {labels[row['reference']]}",
                 with_interval(row["hr"], row["ci"], 2) if row["hr"] is not None else row.get("reason") or "–",
                 number(row.get("mc_se"), 3) + (f" ({number(low)}–{number(high)})" if low is not None else ""),
-                p_value(row.get("p_logrank")).removeprefix("p ").removeprefix("= "),
-                p_value(row.get("p_proportional_hazards")).removeprefix("p ").removeprefix("= "),
+                bare_p(row.get("p_logrank")),
+                bare_p(row.get("p_proportional_hazards")),
             )
         )
     head = (

@@ -13,6 +13,7 @@ argument, tests/statistical the measured coverage.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -86,6 +87,23 @@ def predictive_interval(values: FloatArray, level: float = LEVEL) -> tuple[float
     tail = (1.0 - level) / 2.0 * (fine.size - 1)
     # a whole number of places may come out a rounding error short of itself
     return float(fine[int(np.floor(tail + 1e-9))]), float(fine[int(np.ceil(fine.size - 1 - tail - 1e-9))])
+
+
+def rare_count_limit(n: int, m: int, level: float = LEVEL) -> int:
+    """Upper end of the predictive interval of a count that none of ``n`` patients showed.
+
+    Redrawing patients in whom nothing happened shows nothing, however few they are.
+    Here the count among ``m`` further patients is beta-binomial with Jeffreys' prior.
+    """
+    a, b = 0.5, n + 0.5
+    total, limit = 0.0, 1.0 - (1.0 - level) / 2.0
+    norm = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) - math.lgamma(m + a + b)
+    for k in range(m + 1):
+        choose = math.lgamma(m + 1) - math.lgamma(k + 1) - math.lgamma(m - k + 1)
+        total += math.exp(choose + math.lgamma(k + a) + math.lgamma(m - k + b) + norm)
+        if total >= limit:
+            return k
+    return m
 
 
 def resampled_curve(one: Survival, draws: IntArray, statistic: int, argument: float = 0.0) -> FloatArray:

@@ -1,0 +1,105 @@
+"""The shipped library: every entry is valid, documented, and cannot be used to leave its folder."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tumorsim import library
+from tumorsim.fields import LIBRARY, parameters_of
+from tumorsim.library import LibraryError
+from tumorsim.units import DIMENSIONS, parse_quantity
+
+ENTRIES = [(kind, name) for kind in library.KINDS for name in library.names(kind)]
+CLASSES = {folder: block for block, folder in LIBRARY.items()}
+
+
+def test_the_library_holds_what_the_scenarios_need():
+    held = {name for _, name in ENTRIES}
+    assert {"hcc", "sorafenib", "cik", "ctace"} <= held
+    assert len(held) == len(ENTRIES), "a name stands for one entry"
+
+
+@pytest.mark.parametrize(("kind", "name"), ENTRIES)
+def test_every_entry_is_valid_and_reads_back(kind, name):
+    if kind == "protocols":
+        pytest.skip("a protocol is a treatment; test_every_protocol_is_a_treatment reads it")
+    plain = library.tree(kind, name).plain()
+    block = CLASSES[kind].model_validate(plain)
+    assert CLASSES[kind].model_validate(block.model_dump(mode="json")) == block
+    assert block.name == name
+
+
+def test_every_protocol_is_a_treatment():
+    from tumorsim.interventions.treatment import KEYS
+
+    for name in library.names("protocols"):
+        keys = set(library.tree("protocols", name).plain())
+        assert len(keys & set(KEYS)) == 1
+
+
+@pytest.mark.parametrize(("kind", "name"), ENTRIES)
+def test_every_value_has_unit_source_and_status(kind, name):
+    entry = library.entry(name)
+    assert (entry.kind, entry.name) == (kind, name)
+    assert entry.label
+    if kind == "protocols":
+        return
+    fields = dict(parameters_of(CLASSES[kind]))
+    assert [row.path for row in entry.rows] == list(fields)
+    for row in entry.rows:
+        dimension = fields[row.path].json_schema_extra["dimension"]
+        value = parse_quantity(row.value, dimension)
+        assert row.unit == DIMENSIONS[dimension].internal
+        assert row.source
+        assert row.status in ("measured", "fitted", "assumed")
+        assert row.symbol
+        assert row.doc
+        if row.range:
+            low, high = (parse_quantity(end, dimension) for end in row.range)
+            assert low <= value <= high
+
+
+def test_an_entry_shows_its_values_as_written():
+    rows = {row.path: row for row in library.entry("sorafenib").rows}
+    clearance = rows["clearance"]
+    assert (clearance.value, clearance.unit, clearance.cv) == ("8.13 L/h", "L/day", 0.18)
+    assert "Jain 2011" in clearance.source
+    assert rows["cytotoxic_rate"].source == "default: the effect is absent"
+    assert {row.path for row in library.entry("hcc").rows} >= {"growth.growth_rate", "burden.de_novo_rate"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        ("drugs", "sorafeni", '"sorafeni" is no drug of the library (did you mean "sorafenib"?); it has '),
+        ("drugs", "cik", '"cik" is a cell product, not a drug; write infusion: cik'),
+        ("diseases", "../diseases/hcc", "must be the name of a disease of the library (a-z, 0-9, _ and -), e.g. hcc"),
+        ("diseases", "HCC", "must be the name of a disease of the library (a-z, 0-9, _ and -), e.g. hcc"),
+        ("diseases", "", "must be the name of a disease"),
+        ("diseases", "-x", "must be the name of a disease"),
+        ("diseases", "hcc\n", "must be the name of a disease"),
+        ("diseases", "x" * 65, "must be the name of a disease"),
+        ("diseases", 5, "must be the name of a disease"),
+    ],
+)
+def test_names_are_checked_before_a_file_is_touched(kind, name, message):
+    with pytest.raises(LibraryError, match=re.escape(message)):
+        library.check_name(kind, name)
+    with pytest.raises(LibraryError, match=re.escape(message)):
+        library.tree(kind, name)
+
+
+def test_unknown_names_and_kinds():
+    with pytest.raises(LibraryError, match=re.escape('"sorafenb" is not in the library (did you mean "sorafenib"?)')):
+        library.entry("sorafenb")
+    with pytest.raises(KeyError, match="kinds are diseases"):
+        library.names("foods")
+
+
+def test_library_files_name_themselves():
+    folder = Path(library.__file__).parent
+    for path in folder.glob("*/*.yaml"):
+        assert path.parent.name in library.KINDS
+        if path.parent.name != "protocols":
+            assert library.tree(path.parent.name, path.stem).get("name").value == path.stem
