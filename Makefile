@@ -21,10 +21,10 @@ demo: $(VENV)/.installed  ## install into .venv, then run SCENARIO (the adjuvant
 	$(BIN)/tumorsim run $(SCENARIO) --out $(RESULT) --force
 
 test: $(VENV)/.installed-dev  ## install into .venv, then the fast tests
-	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) -q
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile -q
 
 slow: $(VENV)/.installed-dev  ## the slow tests as well
-	$(BIN)/python -m pytest -n $(WORKERS) -q
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -q
 
 lint: $(VENV)/.installed-dev  ## ruff, and the direction of imports
 	$(BIN)/ruff check .

@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tumorsim.api import Result, open_result, replay, run, simulate
-    from tumorsim.plan import plan
     from tumorsim.scenario import Scenario, ScenarioError, load
     from tumorsim.store import ResultError
-    from tumorsim.verify import verify
 
     __version__: str
 
@@ -28,14 +26,13 @@ __all__ = [
     "__version__",
     "load",
     "open_result",
-    "plan",
     "replay",
     "run",
     "simulate",
-    "verify",
 ]
 
-# Where each name lives: nothing is imported before it is asked for.
+# Where each name lives: nothing is imported before it is asked for. No name may be that of a
+# submodule, which would take its place once it is imported.
 _HOMES = {
     "Result": "api",
     "ResultError": "store",
@@ -43,11 +40,9 @@ _HOMES = {
     "ScenarioError": "scenario",
     "load": "scenario",
     "open_result": "api",
-    "plan": "plan",
     "replay": "api",
     "run": "api",
     "simulate": "api",
-    "verify": "verify",
 }
 
 

@@ -92,7 +92,7 @@ class Result:
 
         if endpoint is not None:
             options["endpoint"] = endpoint
-        view = study_view(self.stored.data, self.stored.summary, self.stored.curves)
+        view = study_view(self.stored.data, self.stored.summary, self.stored.curves, self.stored.scenario_text)
         drawn = figure(kind).draw(view, **options)
         assert isinstance(drawn, _figure_class())
         return drawn

@@ -44,6 +44,11 @@ def merge(under: Node, over: Node) -> Node:
     return Node(merged, over.mark, over.key)
 
 
+def lay(under: Node, over: Node) -> Node:
+    """As `merge`, but an empty mapping at the top changes nothing: a file, or an entry that is only named."""
+    return merge(under, over) if over.value or not over.is_mapping else under
+
+
 def _is_parameter(node: Node) -> bool:
     return node.is_mapping and "value" in node.value
 
@@ -109,7 +114,7 @@ class _Files:
         own = Node({k: v for k, v in node.value.items() if k != "extends"}, node.mark)
         if composed is None:
             return own
-        return merge(composed, own) if own.value else composed
+        return lay(composed, own)
 
     def _target(self, node: Node, path: Path, shown: str) -> tuple[Path, str]:
         """File that one entry of ``extends`` means, after every rule on such links."""

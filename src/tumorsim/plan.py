@@ -11,9 +11,10 @@ from tumorsim.scenario import Arm, Scenario
 MONTH: Final = 365.25 / 12.0
 YEAR: Final = 365.25
 
-# Measured by `benchmarks/` on one core of a 2.x GHz server: both shipped scenarios
-# lie within a factor of three. Only the estimate that `check` prints rests on it.
-SECONDS_PER_PATIENT_YEAR: Final = 1.0e-4
+# Processor time of `run_trial` per patient-year of the longest possible follow-up, measured on
+# both shipped scenarios with 100 and 400 patients on one core of a busy server. Advanced patients
+# have more lesions and denser visits. Only the estimate that `check` prints rests on these.
+SECONDS_PER_PATIENT_YEAR: Final = {"adjuvant": 1.0e-3, "advanced": 3.5e-3}
 # imports, loading of compiled kernels, statistics and writing of the result
 SECONDS_BASE: Final = 4.0
 
@@ -55,7 +56,7 @@ def plan(scenario: Scenario, threads: int | None = None) -> dict[str, Any]:
         "targets": len(scenario.targets),
         "patient_years": patient_years,
         "threads": workers,
-        "seconds": SECONDS_BASE + patient_years * SECONDS_PER_PATIENT_YEAR / workers,
+        "seconds": SECONDS_BASE + patient_years * SECONDS_PER_PATIENT_YEAR[population.setting] / workers,
         "bytes": _bytes(scenario, visits),
     }
 
@@ -104,7 +105,7 @@ def plan_text(planned: dict[str, Any]) -> str:
         + ("each in every arm" if twins else "randomised to one arm each")
         + f", seed {planned['seed']}",
         f"  follow-up   {span['shortest']:.4g} to {span['longest']:.4g} months, {planned['visits']} visits at most",
-        f"  end points  {', '.join(planned['endpoints'])}; {planned['targets']} reported figures to compare with",
+        f"  end points  {', '.join(planned['endpoints'])}; {_figures(planned['targets'])} to compare with",
     ]
     for arm in planned["arms"]:
         lines.append(f"  arm {arm['name']}: {arm['label']}")
@@ -114,6 +115,10 @@ def plan_text(planned: dict[str, Any]) -> str:
         f"on {planned['threads']} threads; at most {_size(planned['bytes'])} on disk"
     )
     return "\n".join(lines)
+
+
+def _figures(number: int) -> str:
+    return f"{number or 'no'} reported figure{'' if number == 1 else 's'}"
 
 
 def _treatment_text(treatment: dict[str, Any]) -> str:
@@ -129,9 +134,9 @@ def _seconds(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _size(size: int) -> str:
+def _size(size: float) -> str:
     for unit in ("B", "KB", "MB"):
-        if size < 1000:
+        if size < 999.5:
             return f"{size:.3g} {unit}"
-        size //= 1000
-    return f"{size} GB"
+        size /= 1000.0
+    return f"{size:.3g} GB"

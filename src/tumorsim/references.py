@@ -7,11 +7,8 @@ from pydantic import BaseModel
 from tumorsim import library
 from tumorsim.fields import LIBRARY, Place, longest_list, options
 from tumorsim.interventions.base import Intervention
-from tumorsim.overlay import merge
+from tumorsim.overlay import lay
 from tumorsim.yamlio import Node, Problem, Route, problem_at
-
-# keys that tell people about a protocol and are no setting of the treatment
-_DESCRIPTION = ("name", "label", "note")
 
 
 class _Inliner:
@@ -54,7 +51,7 @@ class _Inliner:
                 return node  # written out in full, as in a resolved scenario
             over = Node({key: child for key, child in node.value.items() if key != "base"}, node.mark, node.key)
             named = self._named(base, kind, (*path, "base"))
-            return over if named is None else merge(named, over)
+            return over if named is None else lay(Node(named.value, node.mark, node.key), over)
         if node.value is None:
             return node
         named = self._named(node, kind, path)
@@ -73,8 +70,8 @@ class _Inliner:
         named = self._named(node.value["protocol"], "protocols", (*path, "protocol"))
         if named is None:
             return node
-        settings = {key: child for key, child in named.value.items() if key not in _DESCRIPTION}
-        return merge(Node(settings, node.mark, node.key), over)
+        settings = {key: child for key, child in named.value.items() if key not in library.DESCRIPTION}
+        return lay(Node(settings, node.mark, node.key), over)
 
 
 def library_kind(place: Place) -> str | None:

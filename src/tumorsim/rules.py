@@ -59,6 +59,10 @@ class Draft:
     def treatments(self) -> list[tuple[Route, Intervention]]:
         """Every valid treatment with its path."""
         found: list[tuple[Route, Intervention]] = []
+        if "arms" in self.blocks:
+            for i, arm in enumerate(self.blocks["arms"]):
+                found += [(("arms", i, "treatments", j), given) for j, given in enumerate(arm.treatments)]
+            return found
         for i, arm in enumerate(_list(value_at(self.plain, "arms"))):
             for j, raw in enumerate(_list(value_at(arm, "treatments"))):
                 try:
@@ -69,6 +73,9 @@ class Draft:
 
     def targets(self) -> Iterator[tuple[int, Target]]:
         """Every valid target with its place in the list."""
+        if "targets" in self.blocks:
+            yield from enumerate(self.blocks["targets"])
+            return
         for i, raw in enumerate(_list(value_at(self.plain, "targets"))):
             try:
                 yield i, Target.model_validate(raw)

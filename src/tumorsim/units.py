@@ -184,13 +184,12 @@ def _pint_unit(name: str) -> _Unit | None:
     import pint
 
     try:
-        one, two = (pint.application_registry.Quantity(k, name).to_base_units() for k in (1.0, 2.0))
+        one = pint.application_registry.Quantity(1.0, name).to_base_units()
         held = dict(one.dimensionality)
-        linear = abs(two.magnitude - 2.0 * one.magnitude) <= 1e-12 * abs(two.magnitude)
     except Exception:  # pint raises many kinds for names that are no plain unit
         return None
-    if not linear or not held or set(held) - {"[time]", "[length]", "[mass]", "[substance]"}:
-        return None  # offsets (degC), logarithms (dB), constants (pi), and what has no place here (ampere)
+    if not held or set(held) - {"[time]", "[length]", "[mass]", "[substance]"}:
+        return None  # degC has an offset, dB is a logarithm, pi a constant; ampere has no place here
     exponents = [held.get(key, 0) for key in ("[time]", "[length]", "[mass]", "[substance]")]
     if any(float(e) != int(e) or abs(e) > MAX_POWER for e in exponents):
         return None

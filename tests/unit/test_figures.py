@@ -12,7 +12,8 @@ from tumorsim.endpoints import observed_deaths, outcome, response
 from tumorsim.endpoints.response import SHORT_NAMES
 from tumorsim.figures import FIGURES, FigureError, figure, fitting
 from tumorsim.figures.cumulative_incidence import incidence_of_death
-from tumorsim.figures.curves import curve, survival_columns
+from tumorsim.figures.curves import Curve, curve, survival_columns
+from tumorsim.figures.km import is_free
 from tumorsim.figures.lesions import CAP, lesions
 from tumorsim.figures.style import ARM_COLOURS, MONTH, RESPONSE_COLOURS, VERDICT_COLOURS
 from tumorsim.figures.subgroups import heterogeneity_p, subgroup_effects
@@ -134,6 +135,24 @@ def test_columns_start_at_zero_and_account_for_everyone():
         assert columns["at_risk"][0] == 60 == columns["events"].sum() + columns["censored"].sum()
         left = 60 - np.cumsum(columns["events"] + columns["censored"])
         np.testing.assert_array_equal(columns["at_risk"][1:], left[:-1])
+
+
+def test_a_curve_changes_at_its_steps_and_counts_just_before_them():
+    found = Curve(
+        *(
+            np.array(x)
+            for x in ([0.0, 3.0, 7.0], [1.0, 0.5, 0.2], [1.0, 0.3, 0.1], [1.0, 0.8, 0.6], [9, 8, 4], [0, 1, 0])
+        )
+    )
+    assert found.at(np.array([0.0, 2.9, 3.0, 6.9, 7.0, 99.0])).tolist() == [1.0, 1.0, 0.5, 0.5, 0.2, 0.2]
+    assert found.at_risk_at(np.array([0.0, 2.9995, 3.0, 3.0005, 7.0, 7.1])).tolist() == [9, 8, 8, 4, 4, 0]
+
+
+@pytest.mark.parametrize(("median", "free"), [(10.0, False), (60.0, True)])
+def test_the_key_does_not_stand_on_the_drop_line_of_a_reported_median(median, free):
+    flat = Curve(*(np.array(x) for x in ([0.0, 100.0], [1.0, 0.9], [1.0, 0.8], [1.0, 1.0], [9, 1], [0, 1])))
+    assert is_free([flat], {"a": [(median, None)]}, 100.0, "lower left", np.array([0.4, 0.3])) == free
+    assert not is_free([flat], {}, 100.0, "upper right", np.array([0.4, 0.3])), "the band runs there"
 
 
 # lesions

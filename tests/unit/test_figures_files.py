@@ -191,3 +191,38 @@ def test_planned_infusions_come_from_the_resolved_scenario(tmp_path):
     found = planned_infusions(resolved, 4000.0)
     assert list(found) == ["cik"]
     assert found["cik"] == pytest.approx([7.0 * week / (365.25 / 12.0) for week in weeks])
+
+
+# the docs
+
+
+def _page(name):
+    from pathlib import Path
+
+    return (Path(__file__).parents[2] / "docs" / name).read_text(encoding="utf-8")
+
+
+def test_the_docs_list_every_figure_with_its_settings_and_options():
+    rows = [line.split("|")[1:-1] for line in _page("figures.md").splitlines() if line.startswith("| `")]
+    told = [(kind.strip(" `"), where.strip(), options.strip()) for kind, where, _, options in rows]
+    assert told == [
+        (declared.name, ", ".join(declared.settings), ", ".join(f"`{option.name}`" for option in declared.options))
+        for declared in FIGURES
+    ]
+
+
+def test_the_example_of_the_how_to_is_a_figure():
+    import re
+    import types
+
+    (code,) = re.findall(r"```python\n(.*?)```", _page("how-to/add-a-figure.md"), flags=re.S)
+    module = types.ModuleType("infusions")
+    exec(compile(code, "infusions.py", "exec"), module.__dict__)
+    view = view_of()
+    drawing = module.INFUSIONS.draw(view, most=10)
+    assert ugliness(drawing) == []
+    counted = [bar.get_height() for bar in drawing.axes[1].patches]
+    assert sum(counted) == 40
+    assert counted[-1] == (view.data["infusions"][1] >= 10).sum()
+    with pytest.raises(FigureError, match="most: 0 must be at least 1"):
+        module.INFUSIONS.draw(view, most=0)

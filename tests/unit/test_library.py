@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tumorsim import library
+from tumorsim import library, starter
 from tumorsim.fields import LIBRARY, parameters_of
+from tumorsim.interventions.treatment import KEYS
 from tumorsim.library import LibraryError
+from tumorsim.scenario import load
 from tumorsim.units import DIMENSIONS, parse_quantity
 
 ENTRIES = [(kind, name) for kind in library.KINDS for name in library.names(kind)]
@@ -16,35 +18,35 @@ CLASSES = {folder: block for block, folder in LIBRARY.items()}
 
 def test_the_library_holds_what_the_scenarios_need():
     held = {name for _, name in ENTRIES}
-    assert {"hcc", "sorafenib", "cik", "ctace"} <= held
+    assert {"hcc", "sorafenib", "cik", "ctace", "cik_60_weeks"} <= held
     assert len(held) == len(ENTRIES), "a name stands for one entry"
 
 
-@pytest.mark.parametrize(("kind", "name"), ENTRIES)
+@pytest.mark.parametrize(("kind", "name"), [entry for entry in ENTRIES if entry[0] != "protocols"])
 def test_every_entry_is_valid_and_reads_back(kind, name):
-    if kind == "protocols":
-        pytest.skip("a protocol is a treatment; test_every_protocol_is_a_treatment reads it")
     plain = library.tree(kind, name).plain()
     block = CLASSES[kind].model_validate(plain)
     assert CLASSES[kind].model_validate(block.model_dump(mode="json")) == block
     assert block.name == name
 
 
-def test_every_protocol_is_a_treatment():
-    from tumorsim.interventions.treatment import KEYS
+@pytest.mark.parametrize("name", library.names("protocols"))
+def test_every_protocol_is_a_treatment(tmp_path, name):
+    path = tmp_path / "study.yaml"
+    path.write_text(starter.text("study"))
+    plain = library.tree("protocols", name).plain()
+    (kind,) = set(plain) & set(KEYS)
+    (treatment,) = load(path, [f"arms.1.treatments=[{{protocol: {name}}}]"]).arms[1].treatments
+    assert (treatment.KEY, treatment.name) == (kind, plain[kind])
+    row = library.entry(name).rows[0]
+    assert (row.path, row.value, row.source) == (kind, plain[kind], plain["source"])
 
-    for name in library.names("protocols"):
-        keys = set(library.tree("protocols", name).plain())
-        assert len(keys & set(KEYS)) == 1
 
-
-@pytest.mark.parametrize(("kind", "name"), ENTRIES)
+@pytest.mark.parametrize(("kind", "name"), [entry for entry in ENTRIES if entry[0] != "protocols"])
 def test_every_value_has_unit_source_and_status(kind, name):
     entry = library.entry(name)
     assert (entry.kind, entry.name) == (kind, name)
     assert entry.label
-    if kind == "protocols":
-        return
     fields = dict(parameters_of(CLASSES[kind]))
     assert [row.path for row in entry.rows] == list(fields)
     for row in entry.rows:
@@ -101,5 +103,4 @@ def test_library_files_name_themselves():
     folder = Path(library.__file__).parent
     for path in folder.glob("*/*.yaml"):
         assert path.parent.name in library.KINDS
-        if path.parent.name != "protocols":
-            assert library.tree(path.parent.name, path.stem).get("name").value == path.stem
+        assert library.tree(path.parent.name, path.stem).get("name").value == path.stem

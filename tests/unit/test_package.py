@@ -37,6 +37,12 @@ def test_every_public_name_is_there_and_documented(name):
     assert value.__module__.startswith("tumorsim.")
 
 
+def test_no_public_name_is_a_submodule():
+    """Importing a submodule sets an attribute of the package, over a function of that name."""
+    here = Path(tumorsim.__file__).parent
+    assert not set(tumorsim.__all__) & {path.stem for path in here.iterdir()}
+
+
 def test_public_names_agree_with_dir_and_homes():
     assert dir(tumorsim) == sorted(tumorsim.__all__)
     assert set(tumorsim._HOMES) | {"__version__"} == set(tumorsim.__all__)

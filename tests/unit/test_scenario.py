@@ -117,9 +117,13 @@ def test_the_resolved_text_needs_no_library(adjuvant, monkeypatch):
 
 
 def test_what_runs_has_the_order_of_the_canonical_text(adjuvant):
-    shuffled = load(adjuvant, ["population.modality={PEI: 11 %, resection: 31 %, RFA: 58 %}"])
-    assert list(shuffled.population.modality) == list(load(adjuvant).population.modality)
-    assert shuffled.digest == load(adjuvant).digest
+    digest, text = load(adjuvant).digest, adjuvant.read_text()
+    shares = "{resection: 31 %, RFA: 58 %, PEI: 11 %}"
+    assert shares in text
+    adjuvant.write_text(text.replace(shares, "{PEI: 11 %, resection: 31 %, RFA: 58 %}"))
+    shuffled = load(adjuvant)
+    assert list(shuffled.population.modality) == sorted(shuffled.population.modality)
+    assert shuffled.digest == digest
 
 
 def test_overrides_in_place(adjuvant):
@@ -137,6 +141,19 @@ def test_overrides_in_place(adjuvant):
     assert scenario.arms[1].treatments[0].infusion.kill_rate.value == 0.0
     assert scenario.arms[1].treatments[0].infusion.death_rate == shipped.arms[1].treatments[0].infusion.death_rate
     assert (scenario.population.patients, scenario.seed) == (17, 0)
+
+
+def test_a_base_alone_is_the_entry(adjuvant):
+    assert load(adjuvant, ["disease={base: hcc}"]) == load(adjuvant)
+
+
+def test_a_protocol_may_be_changed_in_place(adjuvant):
+    treatments = "[{protocol: cik_60_weeks, dose: 3e9 cells, infusion: {kill_rate: 0 1/day}}]"
+    changed = load(adjuvant, [f"arms.cik.treatments={treatments}"]).arms[1].treatments[0]
+    shipped = load(adjuvant, ["arms.cik.treatments=[{protocol: cik_60_weeks}]"]).arms[1].treatments[0]
+    assert shipped == load(adjuvant).arms[1].treatments[0]
+    assert (changed.dose.amount, changed.infusion.kill_rate.value) == (3e9, 0.0)
+    assert (changed.schedule, changed.infusion.name) == (shipped.schedule, "cik")
 
 
 def test_a_drug_may_be_written_out_in_place(advanced, tmp_path):
@@ -245,6 +262,19 @@ def test_missing_keys_of_a_library_entry_are_one_message(adjuvant):
     ]
 
 
+def test_faulty_items_do_not_also_make_a_list_too_short(adjuvant):
+    assert problems_of(adjuvant, "arms=[{name: A B}]", "targets=[]") == [
+        "--set arms: arms[0].name: must be 1 to 64 of a-z, 0-9, _ and -, a letter or digit first, e.g. cik_60_weeks"
+    ]
+
+
+def test_a_file_full_of_slips_is_cut(adjuvant, tmp_path):
+    path = child(tmp_path, "extends: study.yaml\n" + "".join(f"k{i}: 1\n" for i in range(1000)))
+    with pytest.raises(ScenarioError) as caught:
+        load(path)
+    assert len(caught.value.problems) == 200
+
+
 def test_options_name_themselves(adjuvant):
     assert problems_of(adjuvant, patients=0) == ['--patients: population.patients: 0 must be >= 1, e.g. "500"']
     assert problems_of(adjuvant, seed=-1) == ['--seed: seed: -1 must be >= 0, e.g. "1"']
@@ -280,7 +310,11 @@ def test_a_resolved_text_must_keep_the_rules(adjuvant):
     plain["arms"][1]["name"] = "control"
     with pytest.raises(ScenarioError, match="is the name of arms"):
         read_resolved(json.dumps(plain))
-    plain = json.loads(load(adjuvant).resolved_text)
+    text = load(adjuvant).resolved_text
+    assert text.count('"seed": 1,') == 1
+    with pytest.raises(ScenarioError, match="one entry a key"):
+        read_resolved(text.replace('"seed": 1,', '"seed": 1, "seed": 1,'))
+    plain = json.loads(text)
     plain["disease"] = "hcc"
     with pytest.raises(ScenarioError, match="resolved scenario: disease: must be"):
         read_resolved(json.dumps(plain))

@@ -220,7 +220,6 @@ def test_kill_9_at_random_moments_loses_no_committed_result(tmp_path, record_pro
         from toy_result import write_toy
         from toy_trial import make_trial
         data = make_trial(n=6, trace=2)
-        print("ready", flush=True)
         for i in count():
             write_toy(Path(sys.argv[1]) / f"{i}.h5", data)
             print(i, flush=True)
@@ -231,10 +230,10 @@ def test_kill_9_at_random_moments_loses_no_committed_result(tmp_path, record_pro
         folder.mkdir()
         process = child(code, folder)
         assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(luck.uniform(0.0, 0.5))
+        told = [int(process.stdout.readline())]  # however busy the machine is, one result is there
+        time.sleep(luck.uniform(0.0, 0.4))
         process.kill()
-        told = [int(line) for line in process.communicate()[0].split()]
+        told += [int(line) for line in process.communicate()[0].split()]
         visible = {path.name for path in folder.glob("[0-9]*.h5")}
         assert {f"{i}.h5" for i in told} <= visible
         for name in visible:
@@ -242,7 +241,7 @@ def test_kill_9_at_random_moments_loses_no_committed_result(tmp_path, record_pro
         whole, committed = whole + len(visible), committed + len(told)
     record_property("killed / visible and whole / committed / lost", f"4 / {whole} / {committed} / 0")
     print(f"\nkill -9: 4 kills, {whole} visible results, all whole; {committed} reported as written, 0 lost")  # noqa: T201
-    assert whole > 0
+    assert whole >= committed >= 4
 
 
 @POSIX
@@ -388,3 +387,20 @@ def test_the_file_gets_the_permissions_of_the_umask(tmp_path):
     finally:
         os.umask(old)
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_replaced_between_seal_and_opening_is_told(tmp_path, monkeypatch):
+    """What was checked and what is read must be one file."""
+    path = write_toy(tmp_path / "a.h5")
+    other = write_toy(tmp_path / "b.h5", make_trial(n=7, trace=1))
+
+    def checked_then_replaced(found: Path) -> os.stat_result:
+        state = check_seal(found)
+        os.replace(other, found)
+        return state
+
+    monkeypatch.setattr("tumorsim.store.result.check_seal", checked_then_replaced)
+    with pytest.raises(ResultError, match="was replaced while it was read"):
+        read(path)
+    monkeypatch.undo()
+    assert read(path).data.size == 7

@@ -99,6 +99,8 @@ def test_quantities_are_read(text, times):
         (RATIO | {"reference": "cik"}, "", "must be two arms"),
         (RATIO | {"reported": 0}, "", "a hazard ratio must be > 0"),
         (RATIO | {"quantity": "rfs.hr(2 y)", "reported": 0}, "", "a hazard ratio must be > 0"),
+        (RATIO | {"reported_ci": [0.75, 0.97]}, "", "reported_ci: the reported value must lie inside it"),
+        (RATIO | {"reported_range": [0.5, 0.7]}, "", "reported_range: the reported value must lie inside it"),
         (RATIO | {"quantity": "deaths", "n": None}, "", "is a count; write the number of patients"),
         (RATIO | {"kind": "FIT"}, "kind", "'CAL', 'SOFT', 'CON', 'IN' or 'Q'"),
         (RATIO | {"id": "R 1"}, "id", "should match pattern"),
@@ -265,10 +267,13 @@ def test_within_and_tolerance(adjuvant):
 def test_a_reported_range(adjuvant):
     row = evaluate(adjuvant, **MEDIAN)
     value, (_, high) = row["simulated"], row["interval"]
-    wide = MEDIAN | {"reported": f"{high + 5!r} month"}
 
     def ranged(start, stop):
-        return evaluate(adjuvant, **wide, reported_range=[f"{start!r} month", f"{stop!r} month"])
+        reported = {
+            "reported": f"{(start + stop) / 2!r} month",
+            "reported_range": [f"{start!r} month", f"{stop!r} month"],
+        }
+        return evaluate(adjuvant, **(MEDIAN | reported))
 
     assert (ranged(high - 1, high + 9)["within"], ranged(high - 1, high + 9)["within_tolerance"]) == (True, False)
     assert ranged(high + 1, high + 9)["within"] is False

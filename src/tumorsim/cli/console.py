@@ -10,12 +10,14 @@ import functools
 import io
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from enum import IntEnum
+from pathlib import Path
 from types import FrameType
 from typing import Any, ParamSpec, TextIO
 
@@ -51,6 +53,20 @@ def say(text: str) -> None:
 def complain(text: str) -> None:
     """An error on stderr, said even under ``--quiet``."""
     print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def program() -> str:
+    """How this program was called, so that the commands it suggests work as they stand.
+
+    ``tumorsim`` where the shell would find this one, else its path, or ``python -m tumorsim``.
+    """
+    called = Path(sys.argv[0])
+    if called.name != "tumorsim":
+        return f"{Path(sys.executable).name} -m tumorsim" if called.name == "__main__.py" else "tumorsim"
+    found = shutil.which("tumorsim")
+    if found is not None and os.path.samefile(found, called):
+        return "tumorsim"
+    return os.path.relpath(called) if called.is_relative_to(Path.cwd()) or not called.is_absolute() else str(called)
 
 
 def print_json(answer: Mapping[str, Any]) -> None:

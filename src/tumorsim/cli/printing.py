@@ -254,6 +254,9 @@ def print_study(summary: Row) -> None:
     """The whole answer of a run, from its summary."""
     console = stdout()
     short = console.width < NARROW
+    arms = "each in every arm" if summary["allocation"] == "twins" else "each in one arm"
+    console.print(printable(summary["title"]), style="bold")
+    console.print(f"{summary['patients']:,} virtual patients, {arms}, seed {summary['seed']}\n")
     tables = (endpoints_table(summary, short), counts_table(summary, short), response_table(summary, short))
     for made in tables:
         if made is not None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tumorsim.cli.app import app
-from tumorsim.cli.console import Code, Progress, complain, guarded, print_json, printable, say
+from tumorsim.cli.console import Code, Progress, complain, guarded, print_json, printable, program, say
 from tumorsim.cli.options import AsJson, Force, Quiet, ResultPath, Threads, Verbose, out_option
 
 
@@ -104,7 +104,7 @@ def report(
         raise UsageError(f"{out}: the page's name must end in .html, e.g. {result.stem}.html")
     path = own_or_given(out, result.with_suffix(".html"), force)
     held = store.read(result)
-    view = study_view(held.data, held.summary, held.curves)
+    view = study_view(held.data, held.summary, held.curves, held.scenario_text)
     save(path, view, held.provenance, held.scenario_text, digest=held.digest, result=result.name)
     typer.echo(path)
     say("Open it in a browser; it loads nothing from anywhere.")
@@ -148,10 +148,10 @@ def plot(
         return
     options = figures.figure(kind).read(key_values(settings))  # a slip is told before the result is read
     if result is None:
-        raise UsageError(f"give a result as well, e.g. tumorsim plot {kind} results/my_trial-seed1.h5")
+        raise UsageError(f"give a result as well, e.g. {program()} plot {kind} results/my_trial-seed1.h5")
     path = own_or_given(out, result.with_name(f"{result.stem}-{kind}.png"), force)
     held = store.read(result)
-    figures.save(kind, study_view(held.data, held.summary, held.curves), path, **options)
+    figures.save(kind, study_view(held.data, held.summary, held.curves, held.scenario_text), path, **options)
     typer.echo(path)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tumorsim.cli.app import app
-from tumorsim.cli.console import Code, Progress, clock, complain, guarded, print_json, printable, say
+from tumorsim.cli.console import Code, Progress, clock, complain, guarded, print_json, printable, program, say
 from tumorsim.cli.options import (
     AsJson,
     DryRun,
@@ -57,7 +57,7 @@ def init(
     path = name if name.suffix in {".yaml", ".yml"} else name.with_name(f"{name.name}.yaml")
     write_text(path, starter.text(path.stem, setting.value), force)
     typer.echo(path)
-    say(f"Next: tumorsim check {path}")
+    say(f"Next: {program()} check {path}")
 
 
 @app.command()
@@ -83,7 +83,7 @@ def check(
     from tumorsim.scenario import load
 
     _show_plan(load(scenario, overrides or (), patients, seed), as_json)
-    say(f"Next: tumorsim run {scenario}")
+    say(f"Next: {program()} run {scenario}")
 
 
 @app.command()
@@ -161,8 +161,8 @@ def _show_result(result: Result, path: Path) -> None:
 
     print_study(result.as_dict)
     typer.echo(f"Result: {path}")
-    typer.echo(f"Next:   tumorsim report {path}")
-    typer.echo(f"        tumorsim plot km {path}")
+    typer.echo(f"Next:   {program()} report {path}")
+    typer.echo(f"        {program()} plot km {path}")
     typer.echo(NOT_FOR_CLINIC)
 
 

@@ -49,7 +49,7 @@ def stable_number(text: str) -> int:
 
 
 def individual(process: Process, prefix: str, numbers: Ints, seed: int) -> Floats:
-    """Individual values of every parameter of a process; lognormal around the typical value.
+    """Individual values of every parameter of a process; lognormal around the typical value (eq. B11).
 
     Shape (n, parameters). A draw is keyed by the parameter's name, so changing one
     parameter never moves another. Values are kept inside the declared bounds.

@@ -171,14 +171,14 @@ def _rates(burden: Burden, seeds: Seeds, growth_rate: Floats, numbers: Ints, see
 
 
 def _thresholds(imaging: Imaging, seeds: Seeds, numbers: Ints, seed: int) -> Floats:
-    """Smallest diameter in mm at which each lesion is seen: log-logistic (eq. I1)."""
+    """Smallest diameter in mm at which each lesion is seen: log-logistic (eq. O1)."""
     u = seeds.uniforms(seed, random.STREAM_DETECTABILITY, numbers, 0)
     odds = (u / (1.0 - u)) ** (1.0 / imaging.detection_steepness)
     return np.asarray(imaging.detection_diameter / MICROMETRES * odds)
 
 
 def _at_entry(seeds: Seeds, rate: Floats, threshold: Floats, density: float) -> tuple[Floats, Ints]:
-    """Cells at entry or arrival, and the lesions to keep.
+    """Cells at entry or arrival, and the lesions to keep (eq. B10).
 
     What arrived before entry has grown since; what would have been seen then was
     treated then, so it is left out. A deposit cannot be larger than what is hidden.

@@ -216,7 +216,7 @@ def _extent(figure: Drawing, box: OffsetBox) -> NDArray[np.float64]:
 def _free_corner(curves: Sequence[Curve], medians: Medians, limit: float, share: NDArray[np.float64]) -> str | None:
     """A corner that no curve, band or drop line runs through; None when every one is taken."""
     for corner in CORNERS:
-        if np.all(share < 1.0) and _is_free(curves, medians, limit, corner, share):
+        if np.all(share < 1.0) and is_free(curves, medians, limit, corner, share):
             return corner
     return None
 
@@ -237,7 +237,7 @@ def _put_key(axes: Axes, box: OffsetBox, corner: str | None) -> None:
     axes.add_artist(anchored)
 
 
-def _is_free(curves: Sequence[Curve], medians: Medians, limit: float, corner: str, share: NDArray[np.float64]) -> bool:
+def is_free(curves: Sequence[Curve], medians: Medians, limit: float, corner: str, share: NDArray[np.float64]) -> bool:
     """Whether a block of ``share`` of the axes fits in a corner without touching data."""
     right, top = CORNERS[corner]
     x = np.linspace(0.0, 1.0, 401)

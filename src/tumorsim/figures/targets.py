@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 ROW = LINE * 1.15
-ID_WIDTH, REPORTED_WIDTH, SIMULATED_WIDTH = 0.42, 1.02, 1.16
+REPORTED_WIDTH, SIMULATED_WIDTH = 1.02, 1.16
 # kinds that no fit may use: consistency notes, settings, qualitative statements
 # shape beside colour: filled, open, square
 MARKERS: dict[str, dict[str, Any]] = {
@@ -78,8 +78,9 @@ def draw_targets(view: StudyView) -> Drawing:
     top -= 0.58
     texts = [_row_name(t, view) for rows in groups.values() for t in rows]
     names = min(max(text_width(figure, text, SMALL) for text in texts), 2.6)
+    ids = min(max(text_width(figure, plain(t["id"]), SMALL) for rows in groups.values() for t in rows), 0.7) + 0.14
     for (scale, rows), height in zip(groups.items(), heights, strict=True):
-        _group(figure, view, scale, rows, top, names)
+        _group(figure, view, scale, rows, top, (ids, names))
         top -= height
     footer(figure, view)
     return figure
@@ -102,9 +103,12 @@ def _row_name(target: Target, view: StudyView) -> str:
     return quantity_name(target["quantity"]) + (f", {arm}" if arm else "")
 
 
-def _group(figure: Drawing, view: StudyView, scale: Scale, rows: Sequence[Target], top: float, names: float) -> None:
+def _group(
+    figure: Drawing, view: StudyView, scale: Scale, rows: Sequence[Target], top: float, widths: tuple[float, float]
+) -> None:
     """Heading, names, one axis and the numbers of the targets of one scale."""
-    left, right = 0.1 + ID_WIDTH + names + 0.15, 6.95 - REPORTED_WIDTH - SIMULATED_WIDTH - 0.1
+    ids, names = widths
+    left, right = 0.1 + ids + names + 0.15, 6.95 - REPORTED_WIDTH - SIMULATED_WIDTH - 0.1
     columns = (right + 0.1, right + 0.1 + REPORTED_WIDTH)
     write(figure, 0.1, top - 0.16, scale.name, size=SMALL, weight="bold")
     write(figure, columns[0], top - 0.16, "reported", size=SMALL, color=GREY)
@@ -117,8 +121,8 @@ def _group(figure: Drawing, view: StudyView, scale: Scale, rows: Sequence[Target
     _limits(axes, scale, rows)
     for row, target in enumerate(rows):
         y = top - 0.22 - ROW * (row + 0.5) - 0.035
-        write(figure, 0.1, y, fit(figure, target["id"], ID_WIDTH - 0.05, SMALL), size=SMALL, color=GREY)
-        write(figure, 0.1 + ID_WIDTH, y, fit(figure, _row_name(target, view), names, SMALL), size=SMALL)
+        write(figure, 0.1, y, fit(figure, target["id"], ids - 0.05, SMALL), size=SMALL, color=GREY)
+        write(figure, 0.1 + ids, y, fit(figure, _row_name(target, view), names, SMALL), size=SMALL)
         _row(axes, row, target, scale.factor)
         texts = (
             shown_with_interval(
@@ -126,8 +130,8 @@ def _group(figure: Drawing, view: StudyView, scale: Scale, rows: Sequence[Target
             ),
             shown_with_interval(target.get("simulated"), target.get("interval"), scale),
         )
-        widths, colours = (REPORTED_WIDTH, SIMULATED_WIDTH), (INK, VERDICT_COLOURS[verdict(target)])
-        for x, text, width, colour in zip(columns, texts, widths, colours, strict=True):
+        rooms, colours = (REPORTED_WIDTH, SIMULATED_WIDTH), (INK, VERDICT_COLOURS[verdict(target)])
+        for x, text, width, colour in zip(columns, texts, rooms, colours, strict=True):
             write(figure, x, y, fit(figure, text, width - 0.05, SMALL), size=SMALL, color=colour)
     axes.set_xlabel(scale.label, labelpad=1, size=SMALL)
 

@@ -71,7 +71,7 @@ PANELS = (
 def draw_trajectories(view: StudyView, start: float, until: float | None, patient: int | None) -> Drawing:
     """One panel a variable, one colour an arm; see `TRAJECTORIES`."""
     months = np.asarray(view.data.time, dtype=float) / MONTH
-    end = float(until if until is not None else (months[-1] if months.size else 0.0))
+    end = float(until if until is not None else _last_shown(view, months))
     shown = (months >= start - 1e-9) & (months <= end + 1e-9)
     if view.data.trace.size == 0 or shown.sum() < 2:
         held = f"{view.data.trace.size} traced patients over {months[-1] if months.size else 0:.0f} months"
@@ -99,6 +99,13 @@ def draw_trajectories(view: StudyView, start: float, until: float | None, patien
     _key(figure, view, 0.14 + (cell % COLUMNS) * pitch, full - 0.5 - (cell // COLUMNS) * step, 6.9, patient)
     footer(figure, view)
     return figure
+
+
+def _last_shown(view: StudyView, months: NDArray[np.float64]) -> float:
+    """Last month with enough patients for a band in any arm."""
+    alive = [band(values)[1] for values in np.asarray(view.data.arrays["liver_reserve"], dtype=float)]
+    shown = np.isfinite(alive).any(axis=0) if alive else np.zeros(0, dtype=bool)
+    return float(months[np.flatnonzero(shown)[-1]]) if shown.any() else 0.0
 
 
 def _last_effectors(view: StudyView, months: NDArray[np.float64], shown: NDArray[np.bool_], end: float) -> float:
@@ -145,8 +152,8 @@ def _draw_panel(
     axes: Axes, view: StudyView, panel: Panel, months: NDArray[np.float64], shown: NDArray[np.bool_], row: int | None
 ) -> None:
     values = np.asarray(view.data.arrays[panel.name], dtype=float)
-    for arm in range(values.shape[0]):
-        low, middle, high = band(values[arm][:, shown])
+    bands = [band(one[:, shown]) for one in values]
+    for arm, (low, middle, high) in enumerate(bands):
         colour = arm_colour(arm)
         axes.fill_between(months[shown], low, high, color=colour, alpha=0.18, linewidth=0)
         axes.plot(
@@ -179,18 +186,29 @@ def _draw_panel(
         else:
             axes.locator_params(axis="y", nbins=4)
     else:
-        _decades(axes, panel.floor, max(highest, panel.floor * 10.0))
+        lowest = min(float(np.nanmin([*low, np.inf])) for low, _, _ in bands)
+        if row is not None:
+            lowest = min(lowest, float(np.nanmin([*values[:, row, shown].ravel(), np.inf])))
+        _decades(axes, panel.floor, lowest, max(highest, panel.floor * 10.0))
 
 
-def _decades(axes: Axes, floor: float, highest: float) -> None:
-    """A logarithmic axis that reaches 0: linear below ``floor``, at most five labelled powers of ten."""
-    last = int(np.ceil(np.log10(highest)))
-    first = round(np.log10(floor))
+def _decades(axes: Axes, floor: float, lowest: float, highest: float) -> None:
+    """A logarithmic axis with at most five labelled powers of ten.
+
+    Where something falls to ``floor`` the axis turns linear there and reaches 0.
+    """
+    last, falls = int(np.ceil(np.log10(highest))), lowest <= 10.0 * floor
+    first = round(np.log10(floor)) if falls else min(int(np.floor(np.log10(lowest))), last - 2)
     step = max(1, -(-(last - first) // 4))
-    powers = [10.0**exponent for exponent in range(last, first, -step)][::-1]
-    axes.set_yscale("symlog", linthresh=floor, linscale=0.5)
-    axes.set_ylim(0.0, 10.0**last)
-    axes.set_yticks([0.0, *powers], ["0", *(power_label(power) for power in powers)])
+    powers = [10.0**exponent for exponent in range(last, first - (not falls), -step)][::-1]
+    if falls:
+        axes.set_yscale("symlog", linthresh=floor, linscale=0.5)
+        axes.set_ylim(0.0, 10.0**last)
+        axes.set_yticks([0.0, *powers], ["0", *(power_label(power) for power in powers)])
+    else:
+        axes.set_yscale("log")
+        axes.set_ylim(10.0**first, 10.0**last)
+        axes.set_yticks(powers, [power_label(power) for power in powers])
     axes.minorticks_off()
 
 
@@ -235,7 +253,7 @@ TRAJECTORIES = Figure(
     render=draw_trajectories,
     options=(
         Option("start", 0.0, "First month shown.", kind=float),
-        Option("until", None, "Last month shown; by default the end.", kind=float),
+        Option("until", None, "Last month shown; by default until too few are left.", kind=float),
         Option("patient", None, "Number of one traced patient to draw as well.", kind=int),
     ),
 )

@@ -50,9 +50,14 @@ def _bars(axes: Axes, found: Lesions) -> None:
         linewidth=0,
     )
     cut = np.flatnonzero(change > CAP)
-    axes.plot(cut, np.full(cut.size, CAP + 3.5), linestyle="none", marker="^", markersize=2.5, color=GREY)
+    axes.plot(
+        cut, np.full(cut.size, CAP + 3.5), linestyle="none", marker="^", markersize=2.5, color=GREY, clip_on=False
+    )
     if cut.size:
-        axes.text(cut[-1] + 2.0, CAP + 3.5, f"▲ above +{CAP:.0f}%", size=TINY, color=GREY, va="center")
+        axes.annotate(
+            f"above +{CAP:.0f}%", (cut[-1], CAP + 3.5), xytext=(4, 0), textcoords="offset points", size=TINY,
+            color=GREY, va="center",
+        )  # fmt: skip
     axes.set_xlim(-1.0, max(order.size, 1))
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)

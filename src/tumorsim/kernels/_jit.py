@@ -13,6 +13,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -66,30 +67,50 @@ import numba  # noqa: E402
 if not os.environ.get("NUMBA_CACHE_DIR"):
     numba.config.CACHE_DIR = str(cache_directory())
 
-prange = numba.prange
+from numba.core.registry import CPUDispatcher  # noqa: E402
 
 
-def kernel(function: Callable[..., Any] | None = None, *, parallel: bool = False) -> Any:
-    """Compile a kernel: IEEE arithmetic, no bounds checks, cached on disk.
+class InnerKernel(CPUDispatcher):  # type: ignore[misc]
+    """A kernel for other kernels: no wrapper for Python is compiled with it.
+
+    The wrappers of a hundred scalar laws cost a third of all compilation. Called from
+    Python, such a kernel compiles a small function that calls it, then and there.
+    """
+
+    _from_python: Any = None
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call the kernel from Python, as tests and benchmarks do."""
+        if self._from_python is None:
+            inner = self
+
+            def call(*values):  # type: ignore[no-untyped-def]
+                return inner(*values)
+
+            self._from_python = numba.njit(error_model="numpy")(call)
+        return self._from_python(*arguments)
+
+
+def kernel(function: Callable[..., Any] | None = None, *, entry: bool = False) -> Any:
+    """Compile a kernel: IEEE arithmetic, no bounds checks, no interpreter lock, cached on disk.
 
     Parameters
     ----------
     function
         The Python function to compile.
-    parallel
-        Run ``prange`` loops on the threads of ``set_threads``.
+    entry
+        Called from Python in earnest; the others are called by kernels.
 
     Returns
     -------
     Dispatcher
         The compiled function; its ``py_func`` is the plain Python original.
     """
-    decorate = numba.njit(cache=True, error_model="numpy", parallel=parallel, nogil=not parallel)
-    return decorate if function is None else decorate(function)
-
-
-def set_threads(threads: int) -> int:
-    """Number of kernel threads from now on; returns the number in force."""
-    count = max(1, min(int(threads), numba.config.NUMBA_NUM_THREADS))
-    numba.set_num_threads(count)
-    return count
+    if function is None:
+        return partial(kernel, entry=entry)
+    options = {"cache": True, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
+    if entry or numba.config.DISABLE_JIT:
+        return numba.njit(**options)(function)
+    compiled = numba.njit(no_cpython_wrapper=True, **options)(function)
+    compiled.__class__ = InnerKernel
+    return compiled

@@ -53,7 +53,7 @@ def crossing(h, y, y_new, k, state, limit):
 
 @kernel
 def first_death(h, n, work, patient):
-    """Earliest death inside the step: (fraction of the step, cause); fraction 2 when there is none."""
+    """Earliest death inside the step (eq. H4): (fraction of the step, cause); fraction 2 when there is none."""
     y, y_new, memo = work.y, work.y_new, work.memo
     hazards = body_width(patient) - BODY_TAIL + 2
     earliest, cause = 2.0, CAUSE_NONE

@@ -55,7 +55,10 @@ def lesion_supply(y, base, patient):
 
 @kernel
 def recruit_and_engage(y, dy, base, supply, effects, patient):
-    """Phase: effectors enter, exhaust and die; returns the killing hazards of clones S, R, A, RA (1/day)."""
+    """Phase: effectors enter, exhaust and die (eq. E3).
+
+    Returns the killing hazards of clones S, R, A, RA in 1/day (eqs K1, M2).
+    """
     flow, oxygen, vegf, volume = supply
     cells = viable_cells(y, base)
     taken = effectors.recruitment_rate(
@@ -89,7 +92,7 @@ def recruit_and_engage(y, dy, base, supply, effects, patient):
 
 @kernel
 def grow_lesion(y, dy, base, slot, effects, patient):
-    """Phase: one lesion. Returns its volume (mL) and the antigen it releases (cells/day)."""
+    """Phase: one lesion (eqs G6, R3, V7). Returns its volume (mL) and the antigen it releases (cells/day)."""
     g, r = patient.traits.growth, patient.traits.resistance
     supply = lesion_supply(y, base, patient)
     _flow, oxygen, vegf, volume = supply

@@ -39,7 +39,7 @@ def volume_ml(cells, density):
 
 @kernel
 def diameter_mm(volume):
-    """Diameter in mm of a sphere of ``volume`` mL."""
+    """Diameter in mm of a sphere of ``volume`` mL (eq. G4)."""
     return 10.0 * (6.0 * volume / math.pi) ** (1.0 / 3.0)
 
 

@@ -16,13 +16,13 @@ PROGRESSION_LEAST = 5.0  # mm, absolute increase
 
 @kernel
 def measured_diameter(diameter, cv, seed, patient, visit, lesion):
-    """A diameter (mm) with a reader's error: lognormal, keyed by patient, visit and lesion."""
+    """A diameter (mm) with a reader's error (eq. O2): lognormal, keyed by patient, visit and lesion."""
     return diameter * math.exp(cv * normal(seed, STREAM_MEASUREMENT, patient, visit, lesion))
 
 
 @kernel
 def call_response(total, baseline, nadir, new_lesion, any_seen):
-    """Response category of one visit from the sum of target diameters (mm)."""
+    """Response category of one visit from the sum of target diameters in mm (eq. O3)."""
     grown = total >= PROGRESSION * nadir and total - nadir >= PROGRESSION_LEAST
     if new_lesion or grown:
         return RESPONSE_PD

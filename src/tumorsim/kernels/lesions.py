@@ -56,7 +56,7 @@ def enter_small(slot, base, work, patient):
 
 @kernel
 def leave_small(slot, base, survival, work, patient):
-    """Condition a lesion on having survived: its cells rise from the mean over all fates to that over survivors."""
+    """Condition a lesion on having survived: from the mean over all fates to that over survivors (eq. G7)."""
     y, place = work.y, patient.slots[slot]
     for clone in range(CLONES):
         y[base + clone] /= survival

@@ -27,7 +27,7 @@ def clearance_now(days_on_drug, drug):
 
 @kernel
 def emax(ceiling, amount, half):
-    """Emax law ``ceiling * amount / (amount + half)``."""
+    """Emax law ``ceiling * amount / (amount + half)`` (eq. P3)."""
     return ceiling * half_saturation(amount, half)
 
 

@@ -66,7 +66,7 @@ def multiply_high(a, b):
     return a_high * b_high + high + (middle >> _SHIFT32)
 
 
-@kernel
+@kernel(entry=True)
 def philox(seed, stream, patient, occasion, item):
     """Four uint64 of Philox 4x64-10 for one key and counter."""
     k0 = np.uint64(seed)
@@ -96,7 +96,7 @@ def to_unit(bits):
     return float(bits >> _SHIFT11) * _TO_UNIT + _HALF
 
 
-@kernel
+@kernel(entry=True)
 def uniform(seed, stream, patient, occasion, item):
     """One uniform draw in (0, 1)."""
     return to_unit(philox(seed, stream, patient, occasion, item)[0])
@@ -116,7 +116,7 @@ def normal(seed, stream, patient, occasion, item):
     return radius * math.cos(2.0 * math.pi * to_unit(words[1]))
 
 
-@kernel
+@kernel(entry=True)
 def uniforms(seed, stream, patients, occasion, item):
     """One uniform draw for each patient number. Shape (n,)."""
     out = np.empty(patients.size)
@@ -125,7 +125,7 @@ def uniforms(seed, stream, patients, occasion, item):
     return out
 
 
-@kernel
+@kernel(entry=True)
 def normals(seed, stream, patients, occasion, item):
     """One standard normal draw for each patient number. Shape (n,)."""
     out = np.empty(patients.size)
@@ -134,7 +134,7 @@ def normals(seed, stream, patients, occasion, item):
     return out
 
 
-@kernel
+@kernel(entry=True)
 def pair_uniforms(seed, stream, patients, occasion, items):
     """One uniform draw for each (patient, item) pair. Shape (n,)."""
     out = np.empty(patients.size)

@@ -23,7 +23,7 @@ LEFT_OUT = -1
 _TIE = 1e-12  # a product of fractions that should be 1/2 may miss it by rounding
 
 
-@kernel
+@kernel(entry=True)
 def tabulate_risk(time, event, group):
     """Distinct event times with the numbers at risk and with an event, by group.
 
@@ -65,7 +65,7 @@ def tabulate_risk(time, event, group):
     return times[:k].copy(), at_risk[:, :k].copy(), events[:, :k].copy()
 
 
-@kernel
+@kernel(entry=True)
 def partial_likelihood(log_hr, at_risk, events):
     """Efron's log partial likelihood of two groups, its slope and its curvature.
 
@@ -115,7 +115,7 @@ def classify_comparison(at_risk, events):
     return FITTED
 
 
-@kernel
+@kernel(entry=True)
 def fit_log_hazard_ratio(at_risk, events):
     """Maximum of Efron's partial likelihood for group 1 against group 0.
 
@@ -152,7 +152,7 @@ def fit_log_hazard_ratio(at_risk, events):
     return log_hr, status
 
 
-@kernel
+@kernel(entry=True)
 def logrank_sums(at_risk, events):
     """Observed minus expected events of group 1, and its variance with ties.
 
@@ -169,7 +169,7 @@ def logrank_sums(at_risk, events):
     return excess, variance
 
 
-@kernel
+@kernel(entry=True)
 def score_residuals(time, event, group, log_hr):
     """Score residual of each patient under Efron's handling of ties. Shape (n,).
 
@@ -206,7 +206,7 @@ def score_residuals(time, event, group, log_hr):
     return out
 
 
-@kernel
+@kernel(entry=True)
 def product_limit(at_risk, events):
     """Kaplan-Meier estimate after each event time, and Greenwood's sum.
 
@@ -262,7 +262,7 @@ def restricted_mean(times, survival, last, horizon):
     return np.nan if horizon > last and alive > 0.0 else area + alive * (horizon - since)
 
 
-@kernel
+@kernel(entry=True)
 def draw_patients(seed, item, resamples, population, size):
     """Keyed draws with replacement of ``size`` of ``population`` patients.
 
@@ -277,7 +277,7 @@ def draw_patients(seed, item, resamples, population, size):
     return out
 
 
-@kernel
+@kernel(entry=True)
 def redraw_patients(seed, item, draws, population):
     """The same draws from a population that was itself redrawn with replacement.
 
@@ -311,7 +311,7 @@ def count_draws(places, population):
     return counts
 
 
-@kernel
+@kernel(entry=True)
 def resample_log_hazard_ratio(time, event, group, draws):
     """Log hazard ratio (group 1 against 0) of each resampled trial. Shape (resamples,).
 
@@ -335,7 +335,7 @@ def resample_log_hazard_ratio(time, event, group, draws):
     return out
 
 
-@kernel
+@kernel(entry=True)
 def resample_curve(time, event, draws, statistic, argument):
     """One number read off the Kaplan-Meier curve of each resampled arm.
 

@@ -108,7 +108,7 @@ def any_visible(lesions, work, patient):
 
 @kernel
 def chemoembolise(t, procedure, lesions, work, patient, policy, out):
-    """Phase: one session of TACE on every visible lesion (docs/theory/tace.md)."""
+    """Phase: one session of TACE on every visible lesion (docs/theory/tace.md, eqs T1, T3)."""
     y, memo = work.y, work.memo
     number, p, session = patient.traits.number, patient.procedures[procedure], memo.sessions
     memo.sessions += 1

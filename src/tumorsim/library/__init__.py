@@ -32,6 +32,8 @@ KEY: Final = {
     "procedures": "tace",
     "protocols": "protocol",
 }
+# keys that tell people about a protocol and are no setting of its treatment
+DESCRIPTION: Final = ("name", "label", "note", "source")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _FOLDER: Final = Path(__file__).parent
 
@@ -182,7 +184,8 @@ def entry(name: str) -> LibraryEntry:
         extra: Any = field.json_schema_extra
         rows.append(_row(path, _at(plain, path), field, DIMENSIONS[extra["dimension"]].internal, extra))
     if block is None:
-        rows = [_setting(key, value) for key, value in plain.items() if key not in ("name", "label", "note")]
+        source = str(plain.get("source", ""))
+        rows = [_setting(key, value, source) for key, value in plain.items() if key not in DESCRIPTION]
     return LibraryEntry(kind, name, str(plain.get("label", name)), str(plain.get("note", "")), tuple(rows))
 
 
@@ -218,6 +221,6 @@ def _row(path: str, raw: Any, field: Any, unit: str, extra: dict[str, Any]) -> R
     )
 
 
-def _setting(key: str, value: Any) -> Row:
+def _setting(key: str, value: Any, source: str) -> Row:
     """A key of a protocol, which holds no parameters of its own."""
-    return Row(key, str(value), "", (), 0.0, "", "", "", "", "")
+    return Row(key, str(value), "", (), 0.0, source, "", "", "", "")

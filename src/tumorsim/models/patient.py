@@ -74,7 +74,7 @@ def clear_outcome(out, rows):
 
 @kernel
 def arrive(lesion, lesions, work, patient, cohort, first):
-    """Phase: a de novo lesion establishes itself unless memory prevents it. Returns the lesions present."""
+    """Phase: a de novo lesion establishes itself unless memory prevents it (eq. M3). Returns the lesions present."""
     memory = layout.DRUG_STATES * patient.drugs.shape[0] + layout.PRODUCT_STATES * patient.products.shape[0]
     protection = patient.traits.memory.de_novo_protection * work.y[memory]
     if cohort.lesions[first + lesion].mark < protection:
@@ -174,7 +174,7 @@ def simulate_patient(i, cohort, policies, outcomes):
         changed = False
 
 
-@kernel
+@kernel(entry=True)
 def simulate_batch(cohort, policies, outcomes, first, last):
     """Run patient rows ``first`` to ``last`` (exclusive) of the batch, without the interpreter's lock.
 

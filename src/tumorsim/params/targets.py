@@ -279,6 +279,10 @@ def _conflicts(target: Target) -> list[str]:
         problems.append(f'n: {name} is a count; write the number of patients it was counted in, e.g. "n: 114"')
     if target.parsed.statistic == "hr" and target.reported <= 0:
         problems.append("reported: a hazard ratio must be > 0, e.g. 0.72")
+    for key in ("reported_ci", "reported_range"):
+        ends = getattr(target, key)
+        if ends is not None and not ends[0] <= target.reported <= ends[1]:
+            problems.append(f"{key}: the reported value must lie inside it; one of the three figures is a slip")
     return problems
 
 

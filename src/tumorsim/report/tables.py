@@ -84,11 +84,16 @@ def targets_table(view: StudyView) -> Table | None:
 
 
 def target_sources(view: StudyView) -> list[tuple[str, str]]:
-    """Sources of the reported figures with the ids they stand for."""
+    """Sources of the reported figures with the ids they stand for and their evidential weight."""
     ids: dict[str, list[str]] = {}
+    weights: dict[str, list[str]] = {}
     for target in view.summary.get("targets") or []:
         ids.setdefault(str(target["source"]), []).append(str(target["id"]))
-    return [(source, ", ".join(dict.fromkeys(names))) for source, names in ids.items()]
+        weights.setdefault(str(target["source"]), []).append(str(target["weight"]))
+    return [
+        (source, f"{', '.join(dict.fromkeys(names))}; weight: {', '.join(dict.fromkeys(weights[source]))}")
+        for source, names in ids.items()
+    ]
 
 
 def target_notes(view: StudyView) -> list[tuple[str, str]]:
