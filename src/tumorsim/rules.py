@@ -14,6 +14,7 @@ from typing import Any
 
 from tumorsim.fields import value_at
 from tumorsim.interventions.base import Intervention
+from tumorsim.interventions.events import roster_of, stop_rules
 from tumorsim.interventions.treatment import treatment_class
 from tumorsim.library import suggestion
 from tumorsim.params.targets import ENDPOINT_SETTINGS, Target, target_problems
@@ -169,6 +170,19 @@ def treatments_have_a_plan(draft: Draft) -> Iterator[Finding]:
             yield (*path, "schedule"), str(error)
 
 
+def courses_agree_on_their_end(draft: Draft) -> Iterator[Finding]:
+    """Progression ends the giving of a thing, whichever course it belongs to."""
+    arms: dict[Any, list[Intervention]] = {}
+    for path, treatment in draft.treatments:
+        earlier = arms.setdefault(path[1], [])
+        earlier.append(treatment)
+        try:
+            stop_rules(earlier, roster_of([earlier]))
+        except ValueError as error:
+            yield (*path, "until"), str(error)
+            earlier.pop()
+
+
 def ratio_fits_the_arms(draft: Draft) -> Iterator[Finding]:
     """Patients per arm: one positive number an arm, and only when randomised."""
     trial = draft.blocks.get("trial")
@@ -214,6 +228,7 @@ RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     visits_happen_before_the_cutoff,
     treatments_start_before_the_cutoff,
     treatments_have_a_plan,
+    courses_agree_on_their_end,
     ratio_fits_the_arms,
     randomised_patients_fill_the_arms,
     salvage_fits_the_setting,

@@ -30,11 +30,12 @@ from tumorsim.params.output import Output
 from tumorsim.params.population import Population
 from tumorsim.params.salvage import Salvage
 from tumorsim.params.tace import TaceModel
-from tumorsim.variables import EACH, PATIENTS, VISITS, TrialData
+from tumorsim.variables import VARIABLES, VISITS, TrialData
 
 RELATIVE_TOLERANCE = 1e-6
 MAX_STEPS = 200_000
 RANGE = 16  # patients a thread takes at once: well under a quarter of a second, so that Ctrl-C is prompt
+MEASURED_AT_VISITS = tuple(v.name for v in VISITS if v.dtype.kind == "f")
 Progress = Callable[[int, int], None]
 
 
@@ -240,8 +241,8 @@ def _outcomes(numbers: Ints, assigned: Floats, traced: int, visits: int, times: 
     visit = np.zeros((numbers.size, visits), layout.VISIT)
     for name in layout.TRACE_NAMES:
         trace[name] = np.nan
-    for name in layout.VISIT_NAMES:
-        visit[name] = np.nan
+    for name in MEASURED_AT_VISITS:
+        visit[name] = np.nan  # codes and counts of a visit that did not take place are 0
     event = np.zeros(numbers.size, layout.OUTCOME)
     return layout.Outcomes(event, visit, trace, times, row, np.zeros(numbers.size, layout.MEMO))
 
@@ -301,12 +302,10 @@ def _collect(
     traced = np.sort(numbers[numbers < study.output.traced_patients])
     for name in layout.TRACE_NAMES:
         arrays[name] = np.stack([o.trace[name][: traced.size] for o in arms])
-    missing = {v.name for v in PATIENTS + VISITS} - arrays.keys()
-    assert not missing, missing
     return TrialData(
         arms=tuple(arm.name for arm in study.arms),
         labels=tuple(arm.title for arm in study.arms),
-        arrays={name: np.ascontiguousarray(array) for name, array in arrays.items()},
+        arrays={v.name: np.ascontiguousarray(arrays[v.name], dtype=v.dtype) for v in VARIABLES},
         patient=numbers,
         trace=traced,
         time=times,
@@ -317,7 +316,6 @@ def _collect(
 
 def _check(data: TrialData) -> None:
     """A trial in which every patient failed is no result."""
-    assert data["status"].ndim == len(EACH)
     failed = (data["status"] > 0) & (data["assigned"] > 0)
     if failed.any() and failed.sum() == (data["assigned"] > 0).sum():
         raise SimulationError(failures_text(data))

@@ -30,6 +30,8 @@ class Variable:
         One sentence.
     labels
         For codes: meaning of 0, 1, 2, ...
+    count
+        A whole number of things.
     """
 
     group: str
@@ -38,6 +40,12 @@ class Variable:
     unit: str
     doc: str
     labels: tuple[str, ...] = ()
+    count: bool = False
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type in memory: small integers for codes, integers for counts, else double."""
+        return np.dtype(np.int8 if self.labels else np.int64 if self.count else np.float64)
 
 
 ONCE = ("patient",)
@@ -59,7 +67,9 @@ PATIENTS = (
     Variable(
         "patients", "index_diameter", ONCE, "mm", "Diameter of the largest lesion at the index treatment or baseline."
     ),
-    Variable("patients", "index_number", ONCE, "1", "Number of lesions at the index treatment or baseline."),
+    Variable(
+        "patients", "index_number", ONCE, "1", "Number of lesions at the index treatment or baseline.", count=True
+    ),
     Variable("patients", "enrolment_time", ONCE, "day", "Randomisation, from the first enrolment."),
     Variable("patients", "lymphocyte_factor", ONCE, "1", "Collection yield against a healthy donor."),
     Variable("patients", "growth_rate", ONCE, "1/day", "Typical net growth rate of this patient's lesions."),
@@ -88,7 +98,7 @@ PATIENTS = (
         "First treatment after progression.",
         ("none", "curative", "TACE", "TKI", "supportive"),
     ),
-    Variable("patients", "infusions", EACH, "1", "Cell infusions received."),
+    Variable("patients", "infusions", EACH, "1", "Cell infusions received.", count=True),
     Variable("patients", "cells_infused", EACH, "cell", "Effector cells received."),
     Variable(
         "patients",
@@ -97,8 +107,8 @@ PATIENTS = (
         "day",
         "First time the drug-resistant fraction exceeds one half; NaN if never.",
     ),
-    Variable("patients", "lesions_extinct", EACH, "1", "Lesions that died out."),
-    Variable("patients", "steps", EACH, "1", "Accepted integration steps."),
+    Variable("patients", "lesions_extinct", EACH, "1", "Lesions that died out.", count=True),
+    Variable("patients", "steps", EACH, "1", "Accepted integration steps.", count=True),
     Variable(
         "patients",
         "status",
@@ -116,7 +126,7 @@ VISITS = (
     ),
     Variable("visits", "sum_diameters", VISIT, "mm", "Measured sum of target lesion diameters."),
     Variable("visits", "sum_viable_diameters", VISIT, "mm", "Measured sum of viable (enhancing) target diameters."),
-    Variable("visits", "lesions_seen", VISIT, "1", "Lesions seen."),
+    Variable("visits", "lesions_seen", VISIT, "1", "Lesions seen.", count=True),
     Variable("visits", "new_lesion", VISIT, "1", "A lesion not seen before.", ("no", "yes")),
     Variable("visits", "response_recist", VISIT, "1", "RECIST 1.1 category.", RESPONSES),
     Variable("visits", "response_mrecist", VISIT, "1", "mRECIST category.", RESPONSES),

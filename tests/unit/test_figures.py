@@ -228,11 +228,15 @@ def test_a_swimmer_bar_ends_with_the_patient():
         np.testing.assert_allclose(rights[-1], ends.max())
         assert len(axes.patches) == 2 * 40
         assert sum(patch.get_width() for patch in axes.patches) == pytest.approx(ends.sum())
-        marks = {line.get_gid(): len(line.get_xdata()) for line in axes.lines if line.get_gid()}
-        causes = np.bincount(view.data["death_cause"][arm], minlength=4)
-        assert marks == dict(
-            zip(("ending-alive", "ending-tumour", "ending-liver", "ending-other"), causes, strict=True)
-        )
+        marks = {line.get_gid(): line for line in axes.lines if line.get_gid()}
+        bars = {
+            patch.get_y() + patch.get_height() / 2: patch.get_x() + patch.get_width() for patch in axes.patches[:40]
+        }
+        for code, cause in enumerate(("alive", "tumour", "liver", "other")):
+            mark, own = marks[f"ending-{cause}"], ends[view.data["death_cause"][arm] == code]
+            np.testing.assert_allclose(sorted(mark.get_xdata()), sorted(own))
+            for x, y in zip(mark.get_xdata(), mark.get_ydata(), strict=True):
+                assert bars[min(bars, key=lambda height, y=y: abs(height - y))] == pytest.approx(x)
 
 
 def test_causes_of_death_add_up_to_all_deaths():

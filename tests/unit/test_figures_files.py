@@ -24,7 +24,7 @@ from tumorsim.figures.style import (
 )
 from unit.figures_examples import relabelled, ugliness, view_of
 
-HOSTILE = ('</text></svg><script>alert("1")</script>', "$\\frac{1}{ & \x00\x1b[31m\n" + "W" * 90)
+HOSTILE = ('</text></svg><script>alert("1")</script>', "$\\frac{1}{$ & \x00\x1b[31m\n" + "W" * 90)
 
 
 @pytest.mark.parametrize(

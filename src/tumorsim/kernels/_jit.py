@@ -84,7 +84,7 @@ class InnerKernel(CPUDispatcher):  # type: ignore[misc]
         if self._from_python is None:
             inner = self
 
-            def call(*values):  # type: ignore[no-untyped-def]
+            def call(*values: Any) -> Any:
                 return inner(*values)
 
             self._from_python = numba.njit(error_model="numpy")(call)

@@ -68,8 +68,7 @@ def clear_outcome(out, rows):
     for v in range(rows.size):
         row = rows[v]
         row.visit_time, row.sum_diameters, row.sum_viable_diameters = math.nan, math.nan, math.nan
-        row.lesions_seen, row.new_lesion = math.nan, math.nan
-        row.response_recist, row.response_mrecist = math.nan, math.nan
+        row.lesions_seen, row.new_lesion, row.response_recist, row.response_mrecist = 0.0, 0.0, 0.0, 0.0
 
 
 @kernel
