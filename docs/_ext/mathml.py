@@ -1,4 +1,4 @@
-r"""Formulas as MathML: they need no script, no font and no internet.
+r"""Formulas as MathML: they need no script and no internet.
 
 LaTeX is translated while the pages are built. ``\tag{G1}`` numbers an equation as the
 kernels cite it; the number is also the anchor ``#eq-G1``.

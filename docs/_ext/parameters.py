@@ -7,6 +7,7 @@ Runs whenever the pages are built, so the tables cannot fall behind the library.
 from __future__ import annotations
 
 import re
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ TITLES = {
 _INTRODUCTION = """\
 # Parameters
 
-Written from the library when these pages are built; `tumorsim library NAME` prints the same. Values are typical ones; *cv* is the lognormal variation between patients. What the status means: [Credibility](credibility/index.md). An effect that an entry does not have is zero and is left out here.
+Written from the library when these pages are built; `tumorsim library NAME` prints the same. Values are typical ones; *cv* is the lognormal variation between patients; a range has the unit of its value. What the status means: [Credibility](credibility/index.md). An effect that an entry does not have is zero and is left out here.
 """
 
 
@@ -70,17 +71,21 @@ def _entry(entry: LibraryEntry) -> str:
     if entry.kind == "protocols":
         lines += ["| key | value |", "| --- | --- |", *(f"| `{row.path}` | {_cell(row.value)} |" for row in rows)]
         return "\n".join([*lines, ""])
-    lines += ["| parameter | symbol | value | range | cv | status | source |", "| --- | --- | --- | --- | --- | --- | --- |"]
-    return "\n".join([*lines, *map(_line, rows), ""])
+    for process, members in groupby(rows, lambda row: row.path.rpartition(".")[0]):
+        lines += [f"#### {process}\n"] if process else []
+        lines += ["| parameter | | value | range | status | source |", "| --- | --- | --- | --- | --- | --- |"]
+        lines += [*map(_line, members), ""]
+    return "\n".join(lines)
 
 
 def _line(row: Row) -> str:
+    _, _, unit = row.value.partition(" ")
+    ends = [end.removesuffix(f" {unit}") if unit else end for end in row.range]
     cells = (
-        f"`{row.path}`",
+        f"`{row.path.rpartition('.')[2]}`",
         f"${latex(row.symbol)}$",
-        _cell(row.value),
-        _cell(" – ".join(row.range)),
-        f"{row.cv:g}" if row.cv else "",
+        _cell(row.value + (f", cv {row.cv:g}" if row.cv else "")),
+        _cell(" – ".join(ends)),
         row.status,
         _cell(" ".join(filter(None, (row.source, row.note)))),
     )

@@ -33,7 +33,7 @@ def merge(under: Node, over: Node) -> Node:
     """``over`` laid over ``under``; neither is changed."""
     if _is_parameter(under):
         return _merge_parameter(under, over)
-    if over.is_mapping and isinstance(under.value, str):
+    if over.is_mapping and over.value and isinstance(under.value, str):
         named = {} if "base" in over.value else {"base": Node(under.value, under.mark, under.key)}
         return Node(named | over.value, over.mark, over.key)
     if not (over.is_mapping and under.is_mapping and over.value):

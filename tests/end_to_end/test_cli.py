@@ -174,9 +174,23 @@ def test_plot_list():
 
 def test_a_page_cannot_take_the_name_of_a_result(result):
     before = result.read_bytes()
-    assert call("report", result, "-o", result, "--force").exit_code == 2
-    assert call("plot", "km", result, "-o", result, "--force").exit_code == 2
+    page = call("report", result, "-o", result, "--force")
+    assert page.exit_code == 2
+    assert "must end in .html" in page.stderr
+    figure = call("plot", "km", result, "-o", result, "--force")
+    assert figure.exit_code == 2
+    assert ".png, .svg, .pdf" in figure.stderr
     assert result.read_bytes() == before
+
+
+def test_a_name_that_was_given_is_not_overwritten(result, tmp_path):
+    for verb, name in (("report", "mine.html"), ("plot km", "mine.svg")):
+        mine = tmp_path / name
+        mine.write_text("mine")
+        done = call(*verb.split(), result, "-o", mine)
+        assert done.exit_code == 2
+        assert "--force" in done.stderr
+        assert mine.read_text() == "mine"
 
 
 def test_library_as_json():
@@ -197,9 +211,13 @@ def test_schema_is_one_and_accepts_the_starter(tmp_path):
 
 
 def test_reader_that_goes_away_is_no_error():
-    done = shell("tumorsim schema | head -1")
+    """``tumorsim schema | head``, with the reader gone before the first byte."""
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-m", "tumorsim", "schema"], stdout=write, stderr=subprocess.PIPE, cwd=ROOT)
+    os.close(write)
     assert done.returncode == 0
-    assert done.stderr == ""
+    assert done.stderr == b""
 
 
 def test_signs_that_the_terminal_cannot_write_are_replaced(tmp_path):

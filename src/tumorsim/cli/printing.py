@@ -315,9 +315,9 @@ def print_entry(entry: LibraryEntry) -> None:
     console.print(made)
     console.print()
     for place, source in enumerate(sources, start=1):
-        console.print(f"[{place}] {source}")
+        console.print(f"[{place}] {source}", soft_wrap=True)
     notes = [row for row in entry.rows if row.note]
     if notes:
         console.print("\nNotes", style="bold")
     for row in notes:
-        console.print(f"{row.path}: {row.note}")
+        console.print(f"{row.path}: {row.note}", soft_wrap=True)
