@@ -44,9 +44,13 @@ REASONS = {
 TOP = """\
 # Misfit
 
-Both scenarios as shipped, 500 virtual patients in every arm, simulated beside reported. Written by `python docs/_ext/misfit.py`; a test fails when a parameter has changed since.
+Both scenarios as shipped, 500 virtual patients in every arm, simulated beside reported.
+Written by `python docs/_ext/misfit.py`; a test fails when a number has changed since.
 
-*Interval*: 90 % predictive interval of a study of the published size. *Tolerance*: the difference that the scenario allows. *Looked at*: seen while parameters were set by hand; agreement says nothing. Kinds and contradictions: [Targets](targets.md).
+*Interval*: 90 % predictive interval of a study of the published size.
+*Tolerance*: the difference that the scenario allows.
+*Looked at*: seen while parameters were set by hand; agreement says nothing.
+Kinds and contradictions: [Targets](targets.md).
 """
 UNTREATED = """\
 ## Without treatment
@@ -117,9 +121,7 @@ def line(row: dict[str, Any], looked_at: set[str]) -> str:
 def told(scenario: Scenario) -> dict[str, Any]:
     """Summary of a run."""
     data = api.simulate(scenario, threads=2)
-    return summary.build(
-        data, scenario.name, scenario.title, scenario.seed, scenario.endpoints, scenario.targets
-    )
+    return summary.build(data, scenario.name, scenario.title, scenario.seed, scenario.endpoints, scenario.targets)
 
 
 def section(name: str) -> str:

@@ -28,7 +28,10 @@ TITLES = {
 _INTRODUCTION = """\
 # Parameters
 
-Written from the library when these pages are built; `tumorsim library NAME` prints the same. Values are typical ones; *cv* is the lognormal variation between patients; a range has the unit of its value. What the status means: [Credibility](credibility/index.md). An effect that an entry does not have is zero and is left out here.
+Written from the library when these pages are built; `tumorsim library NAME` prints the same.
+Values are typical ones; *cv* is the lognormal variation between patients; a range has the unit of its value.
+What the status means: [Credibility](credibility/index.md).
+An effect that an entry does not have is zero and is left out.
 """
 
 

@@ -23,7 +23,9 @@ MONTH = 365.25 / 12.0
 PATIENTS = 400
 TRACED = f"output.traced_patients={PATIENTS}"
 SORAFENIB = "drug: sorafenib, dose: {dose} mg, times_per_day: 2, schedule: continuous, until: end"
-CIK = "infusion: cik, dose: 6.4e9 cells, effector_fraction: 0.41, until: end, schedule: 4 consecutive days every 6 weeks"
+CIK = (
+    "infusion: cik, dose: 6.4e9 cells, effector_fraction: 0.41, until: end, schedule: 4 consecutive days every 6 weeks"
+)
 
 
 @cache
@@ -32,12 +34,23 @@ def simulate(name: str, *settings: str, patients: int = PATIENTS) -> TrialData:
     return api.simulate(load(SCENARIOS / f"{name}.yaml", list(settings), patients), threads=2)
 
 
-def adjuvant(*settings: str) -> TrialData:
-    return simulate("hcc_adjuvant_cik_rct", *settings)
+def adjuvant(*settings: str, patients: int = PATIENTS) -> TrialData:
+    return simulate("hcc_adjuvant_cik_rct", *settings, patients=patients)
 
 
-def advanced(*settings: str) -> TrialData:
-    return simulate("hcc_sorafenib_cik", *settings)
+def advanced(*settings: str, patients: int = PATIENTS) -> TrialData:
+    return simulate("hcc_sorafenib_cik", *settings, patients=patients)
+
+
+def in_both_arms(treatment: str) -> list[str]:
+    """A setting of the drug, the first treatment of both arms of the sorafenib scenario."""
+    return [f"arms.{arm}.treatments.0.{treatment}" for arm in ("sorafenib", "combination")]
+
+
+STRONG_SUPPRESSION = (
+    *in_both_arms("drug.effector_suppression_emax=0.9"),
+    *in_both_arms("drug.effector_suppression_ec50=3000 nmol/L"),
+)
 
 
 @cache
@@ -48,7 +61,7 @@ def vessel_study() -> TrialData:
         drug = SORAFENIB.format(dose=dose)
         arms.append(f"{{name: {arm}, treatments: [{{{drug}}}, {{{CIK}}}]}}")
     settings = [f"arms=[{', '.join(arms)}]", "targets=[]", TRACED, "output.interval=2 day", "trial.cutoff=24 month"]
-    return simulate("hcc_sorafenib_cik", *settings, patients=200)
+    return simulate("hcc_sorafenib_cik", *settings, patients=120)
 
 
 def compare(data: TrialData, endpoint: str, among: np.ndarray | None = None, window=(0.0, math.inf)):
@@ -88,6 +101,7 @@ def test_infusions_without_effect_change_no_hazard():
         assert compare(nothing, endpoint).log_hr == pytest.approx(0.0, abs=0.01)
 
 
+@pytest.mark.slow
 def test_only_the_product_of_kill_rate_and_recruitment_is_visible():
     traded = adjuvant(
         "arms.cik.treatments.0.infusion.kill_rate=3.6 1/day", "disease.trafficking.recruitment=0.0015 1/day/mL"
@@ -96,16 +110,8 @@ def test_only_the_product_of_kill_rate_and_recruitment_is_visible():
 
 
 # --- advanced disease ------------------------------------------------------------------
-@pytest.mark.parametrize("suppression", [(0.5, 10000), (0.9, 3000)])
-def test_q1_cells_do_not_antagonise_the_drug(suppression):
-    settings = [
-        setting
-        for arm in ("sorafenib", "combination")
-        for setting in (
-            f"arms.{arm}.treatments.0.drug.effector_suppression_emax={suppression[0]}",
-            f"arms.{arm}.treatments.0.drug.effector_suppression_ec50={suppression[1]} nmol/L",
-        )
-    ]
+@pytest.mark.parametrize("settings", [(TRACED,), STRONG_SUPPRESSION], ids=["usual", "strong"])
+def test_q1_cells_do_not_antagonise_the_drug(settings):
     data = advanced(*settings)
     for endpoint in ("os", "pfs"):
         gain, error = gained(data, endpoint, 24.0 * MONTH)
@@ -125,22 +131,37 @@ def test_q1_cells_leave_exposure_alone():
 
 def test_q1_suppression_by_the_drug_costs_effect():
     """Not true by construction: the drug also gives vessels that let cells in, and time on treatment."""
-    strong = [
-        setting
-        for arm in ("sorafenib", "combination")
-        for setting in (
-            f"arms.{arm}.treatments.0.drug.effector_suppression_emax=0.9",
-            f"arms.{arm}.treatments.0.drug.effector_suppression_ec50=3000 nmol/L",
-        )
-    ]
-    weak, usual = compare(advanced(*strong), "pfs"), compare(advanced(TRACED), "pfs")
+    weak, usual = compare(advanced(*STRONG_SUPPRESSION), "pfs"), compare(advanced(TRACED), "pfs")
     assert weak.log_hr - usual.log_hr > 2.0 * math.hypot(weak.mc_se, usual.mc_se)
 
 
-@pytest.mark.xfail(strict=True, reason="effectors kill both clones alike, and resistant cells hardly ever take over")
+def delay_of_takeover(data: TrialData) -> np.ndarray:
+    """Days by which cells delay the majority of resistant cells, where it comes after entry in both arms."""
+    took_over = data["resistant_time"]
+    with np.errstate(invalid="ignore"):
+        both = (took_over > 1.0).all(axis=0)
+    return took_over[1, both] - took_over[0, both]
+
+
+@pytest.mark.xfail(strict=True, reason="resistant cells take over in nobody while sorafenib is given")
 def test_q2_cells_delay_the_takeover_by_resistant_cells():
-    gain, error = gained(advanced(TRACED), "resistance", 24.0 * MONTH)
-    assert gain > 2.0 * error
+    delay = delay_of_takeover(advanced(TRACED))
+    assert delay.size >= 10
+    assert np.median(delay) > 0.0
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(strict=True, reason="killing both clones alike cannot change their shares")
+def test_q2_cells_delay_the_takeover_where_a_drug_selects_strongly():
+    settings = (
+        "disease.burden.initial_resistant_fraction=0.1",
+        "disease.resistance.switch_off_rate=0 1/day",
+        *in_both_arms("drug.proliferation_emax=0.95"),
+        *in_both_arms("until=end"),
+    )
+    delay = delay_of_takeover(advanced(*settings))
+    assert delay.size >= 50
+    assert delay.mean() > 2.0 * delay.std() / math.sqrt(delay.size)
 
 
 def test_q2_cells_reduce_the_number_of_resistant_cells():
@@ -159,7 +180,7 @@ def uptake_per_volume(arm: int, day: float) -> float:
     ratio = at(data, "effectors_tumour", day) / at(data, "effectors_blood", day) / volume
     pair = ratio[[arm, 0]]
     kept = np.isfinite(pair).all(axis=0) & (volume[[arm, 0]] > 1.0).all(axis=0)
-    assert kept.sum() > 50
+    assert kept.sum() > 30
     return float(np.median(pair[0, kept] / pair[1, kept]))
 
 
@@ -185,7 +206,7 @@ def test_q7_lymphopenia_lowers_the_dose():
     """In a scenario that models the harvest; in the two shipped ones the dose is the reported mean."""
     harvest = "{collected: 6.4e7 cells, expansion: 100}"
     manufacture = f"arms.combination.treatments.1.manufacture={{culture: [14 day, 21 day], harvest: {harvest}}}"
-    data = advanced("arms.combination.treatments.1.dose=harvest", manufacture)
+    data = advanced("arms.combination.treatments.1.dose=harvest", manufacture, patients=60)
     received = data["infusions"][1] > 0
     per_infusion = data["cells_infused"][1][received] / data["infusions"][1][received]
     assert np.corrcoef(per_infusion, data["lymphocyte_factor"][received])[0, 1] == pytest.approx(1.0, abs=1e-6)
@@ -198,7 +219,9 @@ def test_q7_lymphopenia_lowers_the_dose():
 @pytest.mark.parametrize(("logistics", "soonest", "latest"), [(0.0, 14.0, 22.0), (12.5, 26.5, 34.5)])
 def test_q20_cells_are_made_while_the_drug_runs(logistics, soonest, latest):
     manufacture = f"{{culture: [14 day, 21 day], logistics: {logistics} day}}"
-    data = advanced(TRACED, "output.interval=1 day", f"arms.combination.treatments.1.manufacture={manufacture}")
+    data = advanced(
+        TRACED, "output.interval=1 day", f"arms.combination.treatments.1.manufacture={manufacture}", patients=60
+    )
     assert (at(data, "drug_concentration", 7.0)[1] > 100.0).mean() > 0.95
     lung = data["effectors_lung"][1] > 0.0
     infused = lung.any(axis=1)
@@ -217,6 +240,7 @@ def test_q9_protection_lasts_beyond_five_years():
     assert below_one(compare(adjuvant(TRACED), "rfs", window=(60.0 * MONTH, math.inf)))
 
 
+@pytest.mark.slow
 @pytest.mark.xfail(strict=True, reason="memory stays too low to matter")
 def test_q9_memory_makes_a_difference_after_two_years():
     without = adjuvant("disease.memory.kill_rate=0 1/day", "disease.memory.de_novo_protection=0")
@@ -235,27 +259,47 @@ def test_q10_the_curves_do_not_cross_again():
     assert min(apart) > 0.0
 
 
+def mean_memory(day: float) -> np.ndarray:
+    """Mean over the patients alive, by arm. The blocks of infusions end on days 49, 98, 196 and 392."""
+    return np.nanmean(at(adjuvant(TRACED), "memory", day), axis=1)
+
+
 def test_q11_memory_rises_with_infusions_and_fades_slowly():
-    data = adjuvant(TRACED)
-    after = [float(np.nanmean(at(data, "memory", day)[1])) for day in (28.0, 56.0, 112.0, 210.0, 406.0)]
-    assert all(later > earlier for earlier, later in zip(after, after[1:], strict=False))
-    assert after[-1] > 3.0 * float(np.nanmean(at(data, "memory", 406.0)[0]))
-    two_years = float(np.nanmean(at(data, "memory", 406.0 + 347.0)[1]))
-    assert 0.5 <= two_years / after[-1] < 1.0  # half-life 347 days; recurrences prime it further
+    before, weekly, fortnightly, monthly, at_end = (mean_memory(day) for day in (28.0, 56.0, 112.0, 210.0, 406.0))
+    assert before[1] < weekly[1] < fortnightly[1] < monthly[1]
+    assert at_end[1] > 3.0 * at_end[0]
+    assert 0.5 <= mean_memory(406.0 + 347.0)[1] / at_end[1] < 1.0  # half-life 347 days; recurrences prime it further
 
 
-def test_q12_infused_cells_do_not_see_mhc_and_memory_sees_nothing_else():
+@pytest.mark.xfail(strict=True, reason="infusions 8 weeks apart do not hold what those before have built")
+def test_q11_memory_rises_to_the_last_infusion():
+    assert mean_memory(406.0)[1] > mean_memory(210.0)[1]
+
+
+def test_q12_infused_cells_do_not_see_mhc():
     without_memory = ("disease.memory.kill_rate=0 1/day", "disease.memory.de_novo_protection=0")
-    low, full = (adjuvant(*without_memory, f"disease.memory.mhc_positive_fraction={x}") for x in (0.3, 1.0))
-    assert low["progression_time"].tobytes() == full["progression_time"].tobytes()
-    assert below_one(compare(low, "rfs"))
-    no_cells = "arms.cik.treatments.0.infusion.kill_rate=0 1/day"
-    blind, idle, seeing = (
-        adjuvant(no_cells, f"disease.memory.mhc_positive_fraction={x}", f"disease.memory.kill_rate={k} 1/day", TRACED)
-        for x, k in ((0.0, 0.05), (1.0, 0.0), (1.0, 0.05))
+    low, full = (
+        adjuvant(*without_memory, f"disease.memory.mhc_positive_fraction={x}", "output.traced_patients=60", patients=60)
+        for x in (0.3, 1.0)
     )
-    assert blind["tumour_volume"].tobytes() == idle["tumour_volume"].tobytes()
-    assert np.nansum(seeing["tumour_volume"][1]) < np.nansum(idle["tumour_volume"][1])
+    assert low["tumour_volume"].tobytes() == full["tumour_volume"].tobytes()
+    assert np.nansum(low["tumour_volume"][1]) < np.nansum(low["tumour_volume"][0])
+
+
+def test_q12_memory_sees_nothing_but_mhc():
+    blind, idle, half, seeing = (
+        adjuvant(
+            "arms.cik.treatments.0.infusion.kill_rate=0 1/day",
+            f"disease.memory.mhc_positive_fraction={x}",
+            f"disease.memory.kill_rate={k} 1/day",
+            "output.traced_patients=60",
+            patients=60,
+        )["tumour_volume"]
+        for x, k in ((0.0, 0.0625), (1.0, 0.0), (0.5, 0.0625), (1.0, 0.03125))
+    )
+    assert blind.tobytes() == idle.tobytes()
+    assert half.tobytes() == seeing.tobytes()  # half the share at twice the rate
+    assert np.nansum(seeing[1]) < np.nansum(idle[1])
 
 
 def test_q14_patients_with_cirrhosis_benefit():

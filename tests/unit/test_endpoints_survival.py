@@ -144,6 +144,7 @@ def test_follow_up_and_last_assessment():
     assert end.tolist() == [1000, 1000, 1000, 950, 350]
     assert included.all()
     assert last_assessment(FIVE, 0, np.full(5, 350.0)).tolist() == [300] * 5
+    assert last_assessment(FIVE, 0, np.full(5, 300.0)).tolist() == [300] * 5  # a visit on the day itself counts
     assert last_assessment(FIVE, 0, np.full(5, 99.0)).tolist() == [0] * 5
 
 
@@ -152,6 +153,8 @@ def test_a_window_keeps_who_is_still_observed():
     assert found.included.tolist() == [False, True, True, True, False]
     assert found.time[found.included].tolist() == [600, 500, 600]
     assert found.event[found.included].tolist() == [0, 1, 0]
+    at_the_end = outcome(FIVE, "rfs", 0).window(300.0, 500.0)
+    assert at_the_end.event[at_the_end.included].tolist() == [0, 1, 0]  # an event at the end of a window is in it
     assert outcome(FIVE, "rfs", 0).window(0.0).included.all()
 
 

@@ -143,8 +143,8 @@ def test_merge_keeps_each_patients_order():
     for patient in (0, 1):
         assert [event[:2] for event in listed(merged, patient)] == [
             (0.0, CELLS),
-            (14.0, CELLS),
             (14.0, EVENT_VISIT),
+            (14.0, CELLS),
             (21.0, EVENT_VISIT),
         ]
     assert same(merge(course), course)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lifelines.statistics import logrank_test, proportional_hazard_test
+from scipy import stats
 from statsmodels.duration.hazard_regression import PHReg
 
 from tumorsim.endpoints import Survival
@@ -252,6 +253,28 @@ def test_proportional_hazards_test_equals_lifelines(transform):
     fit = fit_lifelines(table(one, other)[["time", "event", "arm"]])
     expected = proportional_hazard_test(fit, table(one, other)[["time", "event", "arm"]], time_transform=transform)
     assert proportional_hazards_p(one, other, transform) == pytest.approx(float(expected.p_value[0]), abs=1e-7)
+
+
+def test_proportional_hazards_test_gives_tied_events_their_mean_rank():
+    one, other = random_arms(21, ties=12.0)
+    frame = table(one, other)
+    log_hr = hazard_ratio(one, other).log_hr
+    residuals, times, information = [], [], 0.0
+    for now in np.unique(frame.time[frame.event]):
+        at_risk, died = frame[frame.time >= now], frame[(frame.time == now) & frame.event]
+        weight = np.exp(log_hr * at_risk.arm)
+        gone = np.exp(log_hr * died.arm)
+        for m in range(len(died)):
+            share = m / len(died)
+            total = weight.sum() - share * gone.sum()
+            mean = ((weight * at_risk.arm).sum() - share * (gone * died.arm).sum()) / total
+            residuals.append(died.arm.mean() - mean)  # the order among ties is unknown
+            times.append(now)
+            information += mean * (1 - mean)
+    rank = stats.rankdata(times)
+    centred = rank - rank.mean()
+    statistic = (centred @ residuals) ** 2 * len(times) / (information * (centred**2).sum())
+    assert proportional_hazards_p(one, other) == pytest.approx(stats.chi2.sf(statistic, 1), abs=1e-10)
 
 
 def test_proportional_hazards_test_with_too_little_data():

@@ -149,6 +149,46 @@ def test_curve_kernels(drawn, when):
     assert np.isnan(area) if np.isnan(value) else area == pytest.approx(step.mean() * when, abs=0.02)
 
 
+@pytest.mark.parametrize(
+    ("survival", "median"),
+    [
+        ([0.6, 0.5], 2.0),
+        ([0.6, 0.5 + 1e-15], 2.0),
+        ([0.6, 0.5 + 1e-9], math.inf),
+        ([0.4, 0.2], 1.0),
+        ([0.9, 0.8], math.inf),
+    ],
+)
+def test_quantile_time_takes_a_half_that_rounding_missed(survival, median):
+    assert kernels.quantile_time(np.array([1.0, 2.0]), np.array(survival), 0.5) == median
+
+
+def test_survival_at_an_event_time_is_that_after_it():
+    times, survival = np.array([1.0, 2.0]), np.array([0.6, 0.3])
+    assert [kernels.survival_at(times, survival, 5.0, t) for t in (0.9, 1.0, 1.9, 2.0, 5.0)] == [
+        1.0,
+        0.6,
+        0.6,
+        0.3,
+        0.3,
+    ]
+    assert math.isnan(kernels.survival_at(times, survival, 5.0, 5.1))
+    assert kernels.survival_at(times, np.array([0.6, 0.0]), 2.0, 5.1) == 0.0
+
+
+@pytest.mark.parametrize("reference", [11, 1_000, 1_000_000])
+def test_the_fit_converges_where_plain_newton_steps_diverge(reference):
+    """One event in one treated patient, one in many of the reference, all at one time."""
+    at_risk, events = np.array([[float(reference)], [1.0]]), np.array([[1.0], [1.0]])
+    log_hr, status = kernels.fit_log_hazard_ratio(at_risk, events)
+    assert status == kernels.FITTED
+    _, score, information = kernels.partial_likelihood(log_hr, at_risk, events)
+    assert abs(score) < 1e-12
+    assert information > 0.0
+    # with ratio c R and R large the score is c/(1 + c) + (c/2)/(1 + c/2) - 1, zero at c = sqrt(2)
+    assert log_hr == pytest.approx(0.5 * math.log(2.0) + math.log(reference), abs=2.0 / reference)
+
+
 def test_draws_are_the_keyed_words_of_numpys_philox():
     found = kernels.draw_patients(np.uint64(7), 2001, 3, 50, 4)
     for r in range(3):

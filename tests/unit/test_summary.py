@@ -138,6 +138,16 @@ def test_nobody_has_an_event():
     assert found["landmarks"][0]["survival"] == 1.0
 
 
+def test_the_horizon_of_restricted_means_is_as_far_as_every_arm_was_observed():
+    data = make_trial(n=60)
+    early = data["censor_time"].copy()
+    early[1] = np.minimum(early[1], 50 * MONTH)
+    summary = build(dataclasses.replace(data, arrays=data.arrays | {"censor_time": early}), "toy", "A toy", 1, ["os"])
+    found = [arm["endpoints"]["os"] for arm in summary["arms"]]
+    assert [one["rmst_horizon"] for one in found] == [50.0, 50.0]
+    assert summary["comparisons"][0]["rmst_difference"] == pytest.approx(found[1]["rmst"] - found[0]["rmst"])
+
+
 def test_one_arm_has_no_comparisons():
     assert build(make_trial(n=10, arms=1), "toy", "A toy", 1)["comparisons"] == []
 

@@ -49,6 +49,9 @@ def cache_key() -> str:
     digest.update(version("numpy").encode())
     digest.update(cpu_name().encode())
     digest.update(sys.version.encode())
+    for name, value in sorted(os.environ.items()):  # bounds checks, optimisation, ...: numba's own key ignores them
+        if name.startswith("NUMBA_") and name not in ("NUMBA_CACHE_DIR", "NUMBA_NUM_THREADS"):
+            digest.update(f"{name}={value}".encode())
     return digest.hexdigest()[:16]
 
 
@@ -67,7 +70,20 @@ import numba  # noqa: E402
 if not os.environ.get("NUMBA_CACHE_DIR"):
     numba.config.CACHE_DIR = str(cache_directory())
 
+from numba.core.caching import FunctionCache  # noqa: E402
 from numba.core.registry import CPUDispatcher  # noqa: E402
+
+
+class KernelCache(FunctionCache):  # type: ignore[misc]
+    """Numba's cache, in which a truncated file is no more than a missing one."""
+
+    def load_overload(self, signature: Any, target: Any) -> Any:
+        """Load compiled code; None, and an empty index, when what lies there cannot be read."""
+        try:
+            return super().load_overload(signature, target)
+        except Exception:  # whatever unpickling a broken file raises
+            self.flush()
+            return None
 
 
 class InnerKernel(CPUDispatcher):  # type: ignore[misc]
@@ -109,8 +125,10 @@ def kernel(function: Callable[..., Any] | None = None, *, entry: bool = False) -
     if function is None:
         return partial(kernel, entry=entry)
     options = {"cache": True, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
-    if entry or numba.config.DISABLE_JIT:
-        return numba.njit(**options)(function)
-    compiled = numba.njit(no_cpython_wrapper=True, **options)(function)
-    compiled.__class__ = InnerKernel
+    if numba.config.DISABLE_JIT:
+        return function
+    compiled = numba.njit(no_cpython_wrapper=not entry, **options)(function)
+    compiled._cache = KernelCache(function)
+    if not entry:
+        compiled.__class__ = InnerKernel
     return compiled

@@ -34,7 +34,7 @@ from tumorsim.kernels.lesions import settle_small_lesions
 from tumorsim.kernels.observe import record
 
 BISECTIONS = 50
-LEAST_EFFECTORS = 1.0  # cells in the whole body below which a product is gone
+LEAST_EFFECTORS = 0.01  # cells in the whole body below which a product is gone
 LEAST_DRUG = 1e-6  # mg below which a drug that is no longer given is gone
 
 
@@ -80,11 +80,11 @@ def resistant_excess(theta, h, lesions, work, patient):
 
 
 @kernel
-def watch_resistance(t, h, lesions, work, patient, out):
-    """Phase: note when resistant cells first outnumber sensitive ones."""
-    if lesions == 0 or not np.isnan(out.resistant_time) or resistant_excess(1.0, h, lesions, work, patient) <= 0.0:
+def watch_resistance(t, h, share, lesions, work, patient, out):
+    """Phase: note when resistant cells first outnumber sensitive ones, in the first ``share`` of the step."""
+    if lesions == 0 or not np.isnan(out.resistant_time) or resistant_excess(share, h, lesions, work, patient) <= 0.0:
         return
-    low, high = 0.0, 1.0
+    low, high = 0.0, share
     for _ in range(BISECTIONS):
         middle = 0.5 * (low + high)
         if resistant_excess(middle, h, lesions, work, patient) <= 0.0:
@@ -116,7 +116,7 @@ def store_trace(t, h, share, n, lesions, work, patient, trace_time, trace):
 
 @kernel
 def clear_traces_of_treatment(work, patient):
-    """Phase: less than one effector, or a vanishing amount of drug, is none. Returns whether anything changed."""
+    """Phase: a hundredth of an effector, or a vanishing amount of drug, is none. Returns whether anything changed."""
     y = work.y
     changed = False
     drugs = patient.drugs.shape[0]
@@ -153,7 +153,7 @@ def reject(error, h, t, y, out):
 def die_within(t, h, theta, cause, n, lesions, work, patient, out):
     """Move the state to the moment of death by a step of just that length; returns the time."""
     y, y_new = work.y[:n], work.y_new[:n]
-    take_step(t, theta * h, y, work.k[:, :n], y_new, lesions, patient)
+    take_step(t, theta * h, y, work.k, y_new, lesions, patient)
     for i in range(n):
         y[i] = y_new[i]
     out.death_time, out.death_cause = t + theta * h, cause
@@ -167,16 +167,18 @@ def advance(t, t_end, lesions, restart, work, patient, policy, trace_time, trace
     ``restart`` says that an event changed the state, so that the step size starts small again.
     """
     memo = work.memo
+    lesions, _moved = settle_small_lesions(lesions, work, patient, policy.seed, out)
     n = body_width(patient) + lesions * lesion_width(patient)
     fill_absolute_tolerances(work.atol[:n], lesions, patient)
-    derivatives(t, work.y[:n], work.k[0, :n], lesions, patient)
+    derivatives(t, work.y[:n], work.k[0], lesions, patient)
     h = min(memo.step, RESTART_STEP) if restart else memo.step
     while t < t_end:
         reaching = h >= t_end - t
         step = t_end - t if reaching else h
-        take_step(t, step, work.y[:n], work.k[:, :n], work.y_new[:n], lesions, patient)
-        error = error_norm(step, work.y[:n], work.y_new[:n], work.k[:, :n], work.atol[:n], policy.relative_tolerance)
+        take_step(t, step, work.y[:n], work.k, work.y_new[:n], lesions, patient)
+        error = error_norm(step, work.y[:n], work.y_new[:n], work.k, work.atol[:n], policy.relative_tolerance)
         if not error <= 1.0:
+            memo.rejected += 1.0
             h = reject(error, step, t, work.y[:n], out)
             if out.status != 0.0:
                 return t, lesions
@@ -186,11 +188,11 @@ def advance(t, t_end, lesions, restart, work, patient, policy, trace_time, trace
             fail(t, STATUS_MANY_STEPS, out)
             return t, lesions
         theta, cause = first_death(step, n, work, patient)
+        share = min(theta, 1.0)
+        watch_resistance(t, step, share, lesions, work, patient, out)
+        store_trace(t, step, share, n, lesions, work, patient, trace_time, trace)
         if theta <= 1.0:
-            store_trace(t, step, theta, n, lesions, work, patient, trace_time, trace)
             return die_within(t, step, theta, cause, n, lesions, work, patient, out), lesions
-        watch_resistance(t, step, lesions, work, patient, out)
-        store_trace(t, step, 1.0, n, lesions, work, patient, trace_time, trace)
         factor = step_factor(error, memo.error)
         memo.error = max(error, 1e-4)
         h = max(h, step * factor) if reaching else h * factor
@@ -201,7 +203,7 @@ def advance(t, t_end, lesions, restart, work, patient, policy, trace_time, trace
         if moved or cleared:
             n = body_width(patient) + lesions * lesion_width(patient)
             fill_absolute_tolerances(work.atol[:n], lesions, patient)
-            derivatives(t, work.y[:n], work.k[0, :n], lesions, patient)
+            derivatives(t, work.y[:n], work.k[0], lesions, patient)
     memo.step = h
     return t, lesions
 

@@ -50,7 +50,7 @@ def survival_of_small_lesion(integral, cells):
     ``integral`` is the time integral of the death rate times ``founders / mean``.
     Source: Kendall 1948, Ann Math Stat 19:1, eq. 12.
     """
-    return -math.expm1(cells * (math.log(integral) - math.log1p(integral))) if integral > 0.0 else 1.0
+    return -math.expm1(-cells * math.log1p(1.0 / integral)) if integral > 0.0 else 1.0
 
 
 @kernel

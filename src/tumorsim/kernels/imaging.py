@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from tumorsim.kernels._jit import kernel
-from tumorsim.kernels.layout import RESPONSE_CR, RESPONSE_PD, RESPONSE_PR, RESPONSE_SD
+from tumorsim.kernels.layout import RESPONSE_CR, RESPONSE_NONE, RESPONSE_PD, RESPONSE_PR, RESPONSE_SD
 from tumorsim.kernels.random import STREAM_MEASUREMENT, normal
 
 # RECIST 1.1 (Eisenhauer 2009, Eur J Cancer 45:228) and mRECIST (Lencioni & Llovet 2010)
@@ -26,6 +26,8 @@ def call_response(total, baseline, nadir, new_lesion, any_seen):
     grown = total >= PROGRESSION * nadir and total - nadir >= PROGRESSION_LEAST
     if new_lesion or grown:
         return RESPONSE_PD
+    if not baseline > 0.0:
+        return RESPONSE_NONE  # nothing measured that could respond
     if not any_seen:
         return RESPONSE_CR
     return RESPONSE_PR if total <= PARTIAL_RESPONSE * baseline else RESPONSE_SD

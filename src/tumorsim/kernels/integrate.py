@@ -8,6 +8,8 @@ sections II.4 (controller), II.5 (table 5.2) and II.6 (interpolant).
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tumorsim.kernels._jit import kernel
@@ -49,12 +51,12 @@ COUPLING = np.array(
 
 # Absolute tolerances: the amounts below which a state does not matter.
 ATOL_DRUG = 1e-5  # mg
-ATOL_EFFECTORS = 1.0  # cells in the body
+ATOL_EFFECTORS = 0.01  # cells in the body
 ATOL_LESION_EFFECTORS = 1e-4  # cells in a lesion
 ATOL_CLONE = 1e-3  # cells
-ATOL_CELLS = 1.0  # dead cells, capacity
-ATOL_FRACTION = 1e-9  # memory, reserve, hazards, maturity, embolised fraction
-ATOL_VEGF = 1e-3  # pg/mL
+ATOL_CELLS = 0.01  # dead cells, capacity
+ATOL_FRACTION = 1e-11  # memory, reserve, hazards, maturity, embolised fraction
+ATOL_VEGF = 1e-5  # pg/mL
 ATOL_EXTINCTION = 1e-6
 
 
@@ -94,7 +96,7 @@ def take_step(t, h, y, k, y_new, lesions, patient):
 
 @kernel
 def error_norm(h, y, y_new, k, atol, relative_tolerance):
-    """Largest local error over its tolerance; at most one for a step to be accepted.
+    """Largest local error over its tolerance; at most one for a step to be accepted, infinite if one is not a number.
 
     Absolute tolerances scale with the relative one, so that both fall together.
     """
@@ -111,8 +113,9 @@ def error_norm(h, y, y_new, k, atol, relative_tolerance):
         )
         tolerance = atol[i] * scale + relative_tolerance * max(abs(y[i]), abs(y_new[i]))
         ratio = abs(error) / tolerance
-        if not ratio <= worst:  # also true for NaN, which must not be lost
-            worst = ratio
+        if not np.isfinite(ratio):
+            return math.inf  # NaN compares as false and would be lost in a maximum
+        worst = max(worst, ratio)
     return worst
 
 

@@ -165,14 +165,13 @@ EXTINCTION = 9
 LESION_HEAD = 10
 
 # --- event kinds: columns of an event are time, kind, index, value ----------------
+# Of what is due at the same time the lowest comes first: image, then treat.
+EVENT_VISIT = 0  # index visit number
 EVENT_DRUG_RATE = 1  # index drug, value mg/day from now on (0 = off)
 EVENT_DRUG_BOLUS = 2  # index drug, value mg
 EVENT_INFUSION = 3  # index product, value cells
 EVENT_TACE = 4  # index procedure, value session number
 EVENT_RESECTION = 5  # removes the lesions seen
-EVENT_VISIT = 6  # index visit number
-EVENT_NEW_LESION = 7  # index lesion (arrival of a de novo lesion)
-EVENT_STOP = 8  # leaves the study horizon
 
 CAUSE_NONE, CAUSE_TUMOUR, CAUSE_LIVER, CAUSE_OTHER = 0, 1, 2, 3
 
@@ -193,9 +192,14 @@ class DrugEffects(NamedTuple):
     opsonisation: float
 
 
-def record(declared: type, *more: tuple[str, str]) -> np.dtype:
+def row_type(fields: list[Any]) -> np.dtype[np.void]:
+    """Record type whose fields are also attributes, as in a kernel, when compilation is off."""
+    return np.dtype((np.record, fields))
+
+
+def record(declared: type, *more: tuple[str, str]) -> np.dtype[np.void]:
     """Record type with the fields of a declared tuple, all float64, and ``more`` after them."""
-    return np.dtype([(name, "f8") for name in declared._fields] + list(more))  # type: ignore[attr-defined]
+    return row_type([(name, "f8") for name in declared._fields] + list(more))  # type: ignore[attr-defined]
 
 
 # Kernels take parameters and rows as records: one pointer each. The same fields as
@@ -203,8 +207,8 @@ def record(declared: type, *more: tuple[str, str]) -> np.dtype:
 DRUG = record(Drug, ("until_progression", "f8"))
 PRODUCT = record(CellProduct, ("until_progression", "f8"))
 QUANTILES = 129  # points of the tabulated necrosis law
-PROCEDURE = np.dtype([*record(Tace).descr, ("necrosis_quantiles", "f8", (QUANTILES,))])  # of the Beta law
-TRAITS = np.dtype(
+PROCEDURE = row_type([*record(Tace).descr, ("necrosis_quantiles", "f8", (QUANTILES,))])  # of the Beta law
+TRAITS = row_type(
     [
         ("growth", record(Growth)),
         ("resistance", record(Resistance)),
@@ -221,7 +225,7 @@ TRAITS = np.dtype(
         ("end", "f8"),  # day of the data cut-off from randomisation
     ]
 )
-LESION = np.dtype(
+LESION = row_type(
     [
         ("arrival", "f8"),  # day; <= 0 means present at entry
         ("mark", "f8"),  # uniform; a de novo lesion arrives when it exceeds the protection
@@ -232,9 +236,9 @@ LESION = np.dtype(
         ("key", "i8"),  # key of its draws; does not shift when other lesions come or go
     ]
 )
-EVENT = np.dtype([("time", "f8"), ("kind", "i8"), ("index", "i8"), ("value", "f8")])
-INTAKE = np.dtype([("rate", "f8"), ("start", "f8")])  # mg/day now; day of the first dose, inf before it
-SLOT = np.dtype(
+EVENT = row_type([("time", "f8"), ("kind", "i8"), ("index", "i8"), ("value", "f8")])
+INTAKE = row_type([("rate", "f8"), ("start", "f8")])  # mg/day now; day of the first dose, inf before it
+SLOT = row_type(
     [
         ("lesion", "i8"),  # number within the patient
         ("key", "i8"),
@@ -243,11 +247,12 @@ SLOT = np.dtype(
         ("small", "f8"),  # cells when the lesion became small; 0 while it is not
     ]
 )
-MARK = np.dtype([("seen", "i8"), ("target", "i8"), ("entries", "i8")])  # entries: into the small regime
-MEMO = np.dtype(
+MARK = row_type([("seen", "i8"), ("target", "i8"), ("entries", "i8")])  # entries: into the small regime
+MEMO = row_type(
     [
         ("step", "f8"),  # current step size, day
         ("error", "f8"),  # of the last accepted step
+        ("rejected", "f8"),  # steps rejected so far
         ("due", "f8"),  # day of the next salvage treatment; inf = none planned
         ("line", "i8"),  # LINE code
         ("decisions", "i8"),  # salvage decisions so far
@@ -260,7 +265,7 @@ MEMO = np.dtype(
         ("traced", "i8"),  # points of the trajectory stored so far
     ]
 )
-POLICY = np.dtype(
+POLICY = row_type(
     [
         ("seed", "i8"),
         ("adjuvant", "i8"),
@@ -293,9 +298,9 @@ TRACE_NAMES = (
     "drug_concentration", "effectors_blood", "effectors_lung", "effectors_liver", "effectors_tumour",
     "effectors_exhausted", "memory", "liver_reserve", "capacity", "maturity", "perfusion", "vegf",
 )  # fmt: skip
-OUTCOME = np.dtype([(name, "f8") for name in OUTCOME_NAMES])
-VISIT = np.dtype([(name, "f8") for name in VISIT_NAMES])
-TRACE = np.dtype([(name, "f8") for name in TRACE_NAMES])
+OUTCOME = row_type([(name, "f8") for name in OUTCOME_NAMES])
+VISIT = row_type([(name, "f8") for name in VISIT_NAMES])
+TRACE = row_type([(name, "f8") for name in TRACE_NAMES])
 
 
 class Patient(NamedTuple):

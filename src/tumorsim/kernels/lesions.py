@@ -78,15 +78,16 @@ def settle_small_lesions(lesions, work, patient, seed, out):
         base = body + slot * width
         cells = viable_cells(y, base)
         place = patient.slots[slot]
-        if place.small == 0.0:
+        mark = work.marks[place.lesion]
+        if cells > 0.0 and place.small == 0.0:
             if cells < limit:
                 enter_small(slot, base, work, patient)
                 changed = True
         else:
-            survival = survival_of_small_lesion(y[base + EXTINCTION], place.small)
-            entries = work.marks[place.lesion].entries
-            draw = random.uniform(seed, random.STREAM_EXTINCTION, patient.traits.number, entries, place.key)
+            survival = survival_of_small_lesion(y[base + EXTINCTION], place.small) if cells > 0.0 else 0.0
+            draw = random.uniform(seed, random.STREAM_EXTINCTION, patient.traits.number, mark.entries, place.key)
             if survival < draw:
+                mark.seen = 0
                 lesions = remove_lesion(slot, lesions, work, patient)
                 out.lesions_extinct += 1.0
                 changed = True

@@ -33,15 +33,26 @@ def lesion_diameters(y, base, patient):
 
 
 @kernel
-def choose_targets(lesions, work, patient, policy):
-    """Phase: at baseline the largest measurable lesions become targets."""
-    body, width = body_width(patient), lesion_width(patient)
+def read_lesion(visit, slot, work, patient, policy):
+    """Total and viable diameter as read at a visit (eq. O2), in mm; zero for what does not show."""
+    place = patient.slots[slot]
+    total, viable = lesion_diameters(work.y, body_width(patient) + slot * lesion_width(patient), patient)
+    reading = measured_diameter(total, policy.measurement_cv, policy.seed, patient.traits.number, visit, place.key)
+    if not reading >= place.threshold:
+        return 0.0, 0.0
+    viable *= reading / total
+    return reading, viable if viable >= place.threshold else 0.0
+
+
+@kernel
+def choose_targets(visit, lesions, work, patient, policy):
+    """Phase: at baseline the largest measurable lesions in sight become targets."""
     for _ in range(policy.target_lesions):
         best, largest = -1, policy.measurable_diameter
         for slot in range(lesions):
-            total, _viable = lesion_diameters(work.y, body + slot * width, patient)
-            if total >= largest and work.marks[patient.slots[slot].lesion].target == 0:
-                best, largest = slot, total
+            reading, _viable = read_lesion(visit, slot, work, patient, policy)
+            if reading >= largest and work.marks[patient.slots[slot].lesion].target == 0:
+                best, largest = slot, reading
         if best >= 0:
             chosen = work.marks[patient.slots[best].lesion]
             chosen.target = 1
@@ -50,14 +61,11 @@ def choose_targets(lesions, work, patient, policy):
 @kernel
 def image(visit, lesions, work, patient, policy):
     """Phase: read every lesion once. Returns (target sum, viable target sum, lesions seen, new lesion)."""
-    body, width = body_width(patient), lesion_width(patient)
     total_sum, viable_sum, count, new = 0.0, 0.0, 0, False
     for slot in range(lesions):
-        place = patient.slots[slot]
-        mark = work.marks[place.lesion]
-        total, viable = lesion_diameters(work.y, body + slot * width, patient)
-        reading = measured_diameter(total, policy.measurement_cv, policy.seed, patient.traits.number, visit, place.key)
-        if reading < place.threshold:
+        mark = work.marks[patient.slots[slot].lesion]
+        reading, viable = read_lesion(visit, slot, work, patient, policy)
+        if reading == 0.0:
             continue
         count += 1
         if mark.seen == 0:
@@ -65,7 +73,7 @@ def image(visit, lesions, work, patient, policy):
             mark.seen = 1
         if mark.target == 1:
             total_sum += reading
-            viable_sum += viable * (reading / total)
+            viable_sum += viable
     return total_sum, viable_sum, count, new
 
 
@@ -75,7 +83,7 @@ def assess(t, visit, lesions, work, patient, policy, row, out):
     memo = work.memo
     baseline = policy.adjuvant == 0 and memo.baseline < 0.0
     if baseline:
-        choose_targets(lesions, work, patient, policy)
+        choose_targets(visit, lesions, work, patient, policy)
     total, viable, count, new = image(visit, lesions, work, patient, policy)
     row.visit_time, row.lesions_seen = t, count
     if policy.adjuvant == 1:

@@ -48,6 +48,7 @@ _WEYL_1 = np.uint64(0xBB67AE8584CAA73B)
 _SHIFT11 = np.uint64(11)
 _TO_UNIT = 1.0 / 9007199254740992.0
 _HALF = 0.5 * _TO_UNIT
+_LAST = 1.0 - _TO_UNIT  # the largest word would round up to one
 ROUNDS = 10
 
 
@@ -93,7 +94,7 @@ def philox(seed, stream, patient, occasion, item):
 @kernel
 def to_unit(bits):
     """A uint64 as a double in the open interval (0, 1), 53 bits."""
-    return float(bits >> _SHIFT11) * _TO_UNIT + _HALF
+    return min(float(bits >> _SHIFT11) * _TO_UNIT + _HALF, _LAST)
 
 
 @kernel(entry=True)

@@ -34,6 +34,8 @@ from tumorsim.kernels.observe import lesion_diameters
 from tumorsim.kernels.tace import table_quantile
 from tumorsim.kernels.vessels import secreted_vegf
 
+WHOLE_SESSION = 1 << 62  # key of a draw for the session rather than for a lesion
+
 
 @kernel
 def give(t, kind, index, value, work, patient, out):
@@ -130,7 +132,7 @@ def chemoembolise(t, procedure, lesions, work, patient, policy, out):
         )
     reserve = body - BODY_TAIL + 1
     y[reserve] = max(0.0, y[reserve] - p.liver_cost)
-    if random.uniform(policy.seed, random.STREAM_TACE, number, 2 * session, -1) < p.mortality:
+    if random.uniform(policy.seed, random.STREAM_TACE, number, 2 * session, WHOLE_SESSION) < p.mortality:
         out.death_time, out.death_cause = t, CAUSE_LIVER
 
 

@@ -16,9 +16,9 @@ def vascular_density(cells, capacity):
 
 @kernel
 def perfusion(density, maturity, embolised, p):
-    """Perfusion against normal (eq. V2)."""
+    """Perfusion against normal (eq. V2); never below zero, however far vessels are pruned."""
     normalised = (maturity - p.baseline_maturity) / (1.0 - p.baseline_maturity)
-    return density * (1.0 + p.maturity_perfusion_gain * normalised) * (1.0 - embolised)
+    return density * max(0.0, 1.0 + p.maturity_perfusion_gain * normalised) * (1.0 - embolised)
 
 
 @kernel

@@ -51,11 +51,11 @@ def count_states(slots, drugs, products):
 @kernel
 def start(work, patient, policy):
     """Set a patient's clocks, liver reserve and the draws that decide the day of death."""
-    y, memo = work.y, work.memo
+    y, memo, limits = work.y, work.memo, work.memo.limits
     y[body_width(patient) - layout.BODY_TAIL + 1] = patient.traits.reserve
     memo.step, memo.error, memo.due, memo.baseline = RESTART_STEP, 1e-4, math.inf, -1.0
     for c in range(3):
-        memo.limits[c] = random.exponential(policy.seed, random.STREAM_DEATH, patient.traits.number, c, 0)
+        limits[c] = random.exponential(policy.seed, random.STREAM_DEATH, patient.traits.number, c, 0)
 
 
 @kernel
@@ -156,11 +156,11 @@ def simulate_patient(i, cohort, policies, outcomes):
             lesions = arrive(lesion, lesions, work, patient, cohort, first)
             changed = changed or lesions > before
             lesion += 1
-        while event < cohort.event_offset[i + 1] and cohort.events[event].time <= t:
+        while event < cohort.event_offset[i + 1] and cohort.events[event].time <= t and np.isnan(out.death_time):
             did = apply_event(t, cohort.events[event], lesions, work, patient, policy, rows, out)
             changed = changed or did
             event += 1
-        if memo.due <= t:
+        if memo.due <= t and np.isnan(out.death_time):
             salvage(t, lesions, work, patient, policy, out)
             changed = True
         if t >= end or not np.isnan(out.death_time) or out.status != 0.0:

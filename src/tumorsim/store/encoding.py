@@ -10,9 +10,9 @@ those headers and makes them plain characters in netCDF.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,7 +36,6 @@ from tumorsim.store.layout import (
 from tumorsim.variables import TrialData, Variable
 
 CHUNK_BYTES = 1 << 20
-_BLOCK = 1 << 22
 
 Curves = Mapping[str, Mapping[str, Mapping[str, ArrayLike]]]
 
@@ -60,10 +59,8 @@ def encode(
     digest
         `tumorsim.store.identity.data_digest` of the trial.
     """
-    name = f"result-{secrets.token_hex(8)}"
-    with h5py.File(
-        name, "w", driver="core", backing_store=False, block_size=_BLOCK, libver=("v110", "v110"), track_order=True
-    ) as file:
+    buffer = io.BytesIO()  # `get_file_image` of HDF5 < 2.0 leaves a superblock whose checksum is wrong
+    with h5py.File(buffer, "w", libver=("v110", "v110"), track_order=True) as file:
         head = {"title": summary.get("title") or summary.get("scenario") or "", "format": FORMAT}
         head |= {"layout_version": LAYOUT_VERSION, "notice": NOTICE, "data_sha256": digest}
         head |= {"setting": data.setting, "allocation": data.allocation}
@@ -75,8 +72,7 @@ def encode(
         _put_trial(file, data)
         _put_curves(_group(file, "statistics"), curves, data.arms)
         _put_targets(_group(file, "targets"), summary.get("targets") or [])
-        file.flush()
-        return bytes(file.id.get_file_image())
+    return buffer.getvalue()
 
 
 def dump_json(value: Any, indent: int | None = 1) -> str:

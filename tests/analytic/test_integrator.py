@@ -1,0 +1,157 @@
+"""The integrator: against LSODA, its order, and where it puts a death."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from event_driver import bench, count, lsoda, ours, run_patient, start_patient
+from integrator_table import benches, table, text
+
+from tumorsim.api import simulate, study_of
+from tumorsim.kernels import integrate, layout
+from tumorsim.kernels.derivatives import derivatives
+from tumorsim.models import patient as model
+from tumorsim.scenario import load
+from tumorsim.trial import RELATIVE_TOLERANCE
+
+PROMISE = 1e-5
+
+
+def test_a_few_patients_agree_with_lsoda() -> None:
+    (row,) = table(4, (RELATIVE_TOLERANCE,))
+    assert row.largest <= PROMISE
+
+
+@pytest.mark.slow
+def test_fifty_patients_agree_with_lsoda_and_the_error_falls_with_the_tolerance(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = table(50)
+    with capsys.disabled():
+        print("\n" + text(rows))
+    by_tolerance = {row.tolerance: row for row in rows}
+    assert by_tolerance[RELATIVE_TOLERANCE].largest <= PROMISE
+    # local error per step is held at the tolerance, so the global error is proportional to it
+    strict = [row for row in rows if row.tolerance >= 1e-7]
+    slope = np.polyfit(np.log10([r.tolerance for r in strict]), np.log10([r.median for r in strict]), 1)[0]
+    assert 0.8 < slope < 1.3
+
+
+def loaded_patient():
+    """A patient on sorafenib with effectors in blood and lesions, some days after an infusion."""
+    study = study_of(load("scenarios/hcc_sorafenib_cik.yaml", ["population.patients=4"]))
+    made = bench(study, 1, np.arange(4), [])
+    p = start_patient(made, 2, 1e-10)
+    lesions = 0
+    for lesion in range(int(made.cohort.lesion_offset[3] - made.cohort.lesion_offset[2])):
+        if made.cohort.lesions["arrival"][made.cohort.lesion_offset[2] + lesion] <= 0.0:
+            lesions = int(
+                model.arrive(lesion, lesions, p.work, p.patient, made.cohort, int(made.cohort.lesion_offset[2]))
+            )
+    for event in ((layout.EVENT_DRUG_RATE, 0, 800.0), (layout.EVENT_INFUSION, 0, 2.5e9)):
+        row = np.array([(0.0, *event)], dtype=layout.EVENT)
+        model.apply_event(0.0, row[0], lesions, p.work, p.patient, made.policy[0], p.rows, p.out)
+    lesions = ours(p, made.policy[0], 0.0, 4.0, lesions, True)
+    return p, made, lesions
+
+
+def fixed_steps(p, y0: np.ndarray, lesions: int, t0: float, span: float, steps: int) -> np.ndarray:
+    n, h = y0.size, span / steps
+    y, y_new, k = y0.copy(), np.zeros(n), np.zeros((integrate.STAGES, n))
+    derivatives(t0, y, k[0], lesions, p.patient)
+    for step in range(steps):
+        integrate.take_step(t0 + step * h, h, y, k, y_new, lesions, p.patient)
+        y[:], k[0] = y_new, k[6]
+    return y
+
+
+def test_fixed_steps_converge_at_order_five() -> None:
+    p, _, lesions = loaded_patient()
+    y0 = p.work.y[: count(p, lesions)].copy()
+    truth = fixed_steps(p, y0, lesions, 4.0, 4.0, 2048)
+    sizes = np.array([16, 32, 64, 128])
+    errors = [np.max(np.abs(fixed_steps(p, y0, lesions, 4.0, 4.0, n) - truth) / (np.abs(truth) + 1e-12)) for n in sizes]
+    slope = -np.polyfit(np.log2(sizes), np.log2(errors), 1)[0]
+    assert slope == pytest.approx(integrate.ORDER, abs=0.3)
+
+
+def test_the_interpolant_converges_at_order_four_or_better() -> None:
+    p, _, lesions = loaded_patient()
+    n = count(p, lesions)
+    y0 = p.work.y[:n].copy()
+    errors = []
+    spans = (0.4, 0.2, 0.1)
+    for h in spans:
+        y_new, k = np.zeros(n), np.zeros((integrate.STAGES, n))
+        derivatives(4.0, y0, k[0], lesions, p.patient)
+        integrate.take_step(4.0, h, y0, k, y_new, lesions, p.patient)
+        truth = fixed_steps(p, y0, lesions, 4.0, 0.37 * h, 64)
+        inside = np.array([integrate.interpolate(0.37, h, y0, y_new, k, i) for i in range(n)])
+        errors.append(np.max(np.abs(inside - truth) / (np.abs(truth) + 1e-12)))
+        # both ends are met exactly
+        assert integrate.interpolate(0.0, h, y0, y_new, k, 3) == y0[3]
+        assert integrate.interpolate(1.0, h, y0, y_new, k, 3) == pytest.approx(y_new[3], rel=1e-15)
+    slope = np.polyfit(np.log2(spans), np.log2(errors), 1)[0]
+    assert slope > 4.5  # local error of a fourth-order interpolant is of order five
+
+
+def test_embedded_error_is_of_order_five() -> None:
+    """The estimate is the difference of orders five and four: halving the step divides it by 2**5."""
+    p, _, lesions = loaded_patient()
+    n = count(p, lesions)
+    y0 = p.work.y[:n].copy()
+    found = []
+    for h in (0.2, 0.1, 0.05):
+        y_new, k = np.zeros(n), np.zeros((integrate.STAGES, n))
+        derivatives(4.0, y0, k[0], lesions, p.patient)
+        integrate.take_step(4.0, h, y0, k, y_new, lesions, p.patient)
+        found.append(integrate.error_norm(h, y0, y_new, k, np.full(n, 1e-3), 1e-6))
+    slope = np.polyfit(np.log2((0.2, 0.1, 0.05)), np.log2(found), 1)[0]
+    assert slope == pytest.approx(5.0, abs=0.5)
+
+
+def test_nan_is_never_an_accepted_error() -> None:
+    n = 3
+    k = np.zeros((integrate.STAGES, n))
+    k[2, 1] = np.nan
+    assert not integrate.error_norm(1.0, np.ones(n), np.ones(n), k, np.ones(n), 1e-6) <= 1.0
+
+
+def test_death_is_found_where_the_hazard_crosses_its_limit() -> None:
+    """With constant hazards alone the day of death is known: limit / rate."""
+    overrides = [
+        "disease.hazards.age_slope=0", "disease.hazards.liver_slope=0", "disease.hazards.tumour_rate=0 1/day",
+        "disease.hazards.other_rate=0.001 1/day", "disease.hazards.liver_rate=0.002 1/day",
+    ]  # fmt: skip
+    scenario = load("scenarios/hcc_adjuvant_cik_rct.yaml", [*overrides, "population.patients=200"])
+    data = simulate(scenario, threads=2)
+    from tumorsim.kernels import random
+
+    number = np.arange(200)
+    limit = {c: -np.log(random.uniforms(scenario.seed, random.STREAM_DEATH, number, c, 0)) for c in (1, 2)}
+    liver, other = limit[1] / 0.002, limit[2] / 0.001
+    expected = np.minimum(liver, other)
+    died = np.isfinite(data["death_time"])
+    procedure = died & (data["death_time"] < expected - 1e-3)  # TACE can kill
+    assert procedure.mean() < 0.01
+    here = died & ~procedure
+    assert here.sum() > 300
+    np.testing.assert_allclose(data["death_time"][here], np.broadcast_to(expected, died.shape)[here], rtol=1e-8)
+    cause = np.where(liver < other, 2, 3)
+    np.testing.assert_array_equal(data["death_cause"][here], np.broadcast_to(cause, died.shape)[here])
+
+
+def test_benches_hold_every_kind_of_event() -> None:
+    kinds = set()
+    for made, _, _ in benches(8):
+        kinds |= set(made.cohort.events["kind"].tolist())
+        assert (made.cohort.lesions["arrival"] > 0).any()
+    assert kinds == {
+        layout.EVENT_DRUG_RATE, layout.EVENT_DRUG_BOLUS, layout.EVENT_INFUSION,
+        layout.EVENT_TACE, layout.EVENT_RESECTION, layout.EVENT_VISIT,
+    }  # fmt: skip
+
+
+def test_lsoda_and_ours_walk_the_same_events() -> None:
+    made, _, until = benches(2)[0]
+    assert run_patient(made, 0, lsoda(1e-8), until)[0] == run_patient(made, 0, ours, until)[0]
