@@ -1,5 +1,6 @@
 """The package as installed: public names, laziness, files that state something about the project."""
 
+import json
 import re
 import subprocess
 import sys
@@ -98,8 +99,8 @@ def test_lock_names_no_other_registry():
 
 def test_library_is_part_of_the_package():
     held = metadata.distribution("tumorsim")
-    direct = held.read_text("direct_url.json") or ""
-    if '"editable": true' in direct:
+    direct = json.loads(held.read_text("direct_url.json") or "{}")
+    if direct.get("dir_info", {}).get("editable"):
         assert list((Path(tumorsim.__file__).parent / "library").rglob("*.yaml"))
     else:
         assert any(str(path).endswith("library/diseases/hcc.yaml") for path in held.files or ())
