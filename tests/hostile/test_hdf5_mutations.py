@@ -45,7 +45,7 @@ def damage(tmp_path: Path, mode: str, seed: int, count: int) -> tuple[Counter[st
 def report(mode: str, outcomes: Counter[str]) -> None:
     mutated = sum(outcomes.values()) - outcomes["unchanged"]
     figures = ", ".join(f"{name} {outcomes[name]}" for name in ("refused", "harmless", "WRONG", "crash", "hang"))
-    print(f"\n{mode}: mutated {mutated}, {figures}")  # noqa: T201
+    print(f"\n{mode}: mutated {mutated}, {figures}")
 
 
 @pytest.mark.parametrize(("mode", "count"), [("plain", 40), ("resealed", 40)])

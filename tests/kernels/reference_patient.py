@@ -66,9 +66,10 @@ def _circulation(case: Case, y: np.ndarray, out: np.ndarray) -> float:
     helpers, start = 0.0, N_DRUG * case.drugs.size
     for i, p in enumerate(case.products):
         blood, lung, liver, rest = y[start + 4 * i : start + 4 * i + 4]
+        leaving = p["liver_uptake_rate"] + p["rest_uptake_rate"]
         rates = np.array(
             [
-                [-(p["liver_uptake_rate"] + p["rest_uptake_rate"]), p["lung_release_rate"], p["liver_return_rate"], p["rest_return_rate"]],
+                [-leaving, p["lung_release_rate"], p["liver_return_rate"], p["rest_return_rate"]],
                 [0.0, -p["lung_release_rate"], 0.0, 0.0],
                 [p["liver_uptake_rate"], 0.0, -p["liver_return_rate"], 0.0],
                 [p["rest_uptake_rate"], 0.0, 0.0, -p["rest_return_rate"]],

@@ -240,7 +240,7 @@ def test_kill_9_at_random_moments_loses_no_committed_result(tmp_path, record_pro
             read(folder / name)
         whole, committed = whole + len(visible), committed + len(told)
     record_property("killed / visible and whole / committed / lost", f"4 / {whole} / {committed} / 0")
-    print(f"\nkill -9: 4 kills, {whole} visible results, all whole; {committed} reported as written, 0 lost")  # noqa: T201
+    print(f"\nkill -9: 4 kills, {whole} visible results, all whole; {committed} reported as written, 0 lost")
     assert whole >= committed >= 4
 
 
@@ -307,7 +307,7 @@ def test_forced_writers_beside_readers_always_leave_a_whole_file(tmp_path):
     assert reads > 0
     assert any(not compare(read(path).data, trial) for trial in trials)
     assert names(tmp_path) == ["a.h5"]
-    print(f"\n{reads} reads whole, {replaced} told that the file was replaced")  # noqa: T201
+    print(f"\n{reads} reads whole, {replaced} told that the file was replaced")
 
 
 def test_without_hard_links_the_name_is_still_reserved(tmp_path, monkeypatch):

@@ -45,9 +45,8 @@ _MULTIPLIER_0 = np.uint64(0xD2E7470EE14C6C93)
 _MULTIPLIER_1 = np.uint64(0xCA5A826395121157)
 _WEYL_0 = np.uint64(0x9E3779B97F4A7C15)
 _WEYL_1 = np.uint64(0xBB67AE8584CAA73B)
-_SHIFT11 = np.uint64(11)
-_TO_UNIT = 1.0 / 9007199254740992.0
-_HALF = 0.5 * _TO_UNIT
+_SHIFT12 = np.uint64(12)
+_TO_UNIT = 1.0 / 4503599627370496.0  # 2**-52
 _LAST = 1.0 - _TO_UNIT  # the largest word would round up to one
 ROUNDS = 10
 
@@ -93,8 +92,8 @@ def philox(seed, stream, patient, occasion, item):
 
 @kernel
 def to_unit(bits):
-    """A uint64 as a double in the open interval (0, 1), 53 bits."""
-    return min(float(bits >> _SHIFT11) * _TO_UNIT + _HALF, _LAST)
+    """A uint64 as a double in the open interval (0, 1): the middle of one of 2**52 cells, exact."""
+    return (float(bits >> _SHIFT12) + 0.5) * _TO_UNIT
 
 
 @kernel(entry=True)
