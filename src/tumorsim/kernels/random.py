@@ -47,7 +47,6 @@ _WEYL_0 = np.uint64(0x9E3779B97F4A7C15)
 _WEYL_1 = np.uint64(0xBB67AE8584CAA73B)
 _SHIFT12 = np.uint64(12)
 _TO_UNIT = 1.0 / 4503599627370496.0  # 2**-52
-_LAST = 1.0 - _TO_UNIT  # the largest word would round up to one
 ROUNDS = 10
 
 

@@ -1,0 +1,47 @@
+"""``python -m benchmarks [--quick] [--json FILE]``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from benchmarks.machine import machine, peak_memory
+from benchmarks.patient import PAPER, Figure, against_lsoda, cohort, start_up
+
+
+def main() -> None:
+    """Measure, print, and save if asked to."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer patients and repeats; under two minutes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also save the figures as a list of objects")
+    chosen = parser.parse_args()
+    repeats = 3 if chosen.quick else 7
+    found = machine()
+    print(f"{found['cpu']}, {found['cores']} cores at hand, load {found['load']} at the start")
+    print(", ".join(f"{name} {number}" for name, number in found["versions"].items()))
+    figures = cohort(PAPER, repeats)
+    figures.append(against_lsoda(6 if chosen.quick else 20, repeats))
+    figures += start_up()
+    figures.append(Figure("peak memory of this process", peak_memory(), "MiB"))
+    for figure in figures:
+        print(line(figure))
+    if chosen.json is not None:
+        chosen.json.write_text(json.dumps([figure.as_dict() for figure in figures], indent=1) + "\n")
+
+
+def line(figure: Figure) -> str:
+    """One figure for people."""
+    text = f"{figure.work:44s} {figure.rate:12,.4g} {figure.unit}"
+    if figure.error is not None:
+        text += f"   largest relative error {figure.error:.1e}"
+    if figure.ratio is not None:
+        text += f"   {figure.ratio:.2f} x {figure.peer}"
+    if figure.goal is not None:
+        met = figure.ratio is not None and figure.ratio >= figure.goal
+        text += f"   goal {figure.goal:g}: {'met' if met else 'not met'}"
+    return text
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""The patient model: rate, error beside it, threads, start-up, and SciPy's LSODA on the same work."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "analytic"))
+
+from event_driver import bench, lsoda, ours, run_patient
+from integrator_table import floors
+
+from tumorsim.api import study_of
+from tumorsim.scenario import load
+from tumorsim.trial import RELATIVE_TOLERANCE, Study, run_trial
+
+SCENARIO = "scenarios/hcc_adjuvant_cik_rct.yaml"
+PAPER = 226  # patients of the published trial
+REFERENCE = 1e-11
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table.
+
+    ``ratio`` is ours over the peer's on the same work in the same run; ``goal`` is
+    what issue E of the project asks for, None where it asks for nothing.
+    """
+
+    work: str
+    rate: float
+    unit: str
+    error: float | None = None
+    peer: str | None = None
+    ratio: float | None = None
+    goal: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """With whether the goal is met."""
+        met = None if self.goal is None or self.ratio is None else self.ratio >= self.goal
+        return asdict(self) | {"met": met}
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def study(patients: int) -> Study:
+    """The adjuvant trial with so many virtual patients, nothing traced."""
+    return study_of(load(SCENARIO, [f"population.patients={patients}", "output.traced_patients=0"]))
+
+
+def cohort(patients: int, repeats: int) -> list[Figure]:
+    """Whole cohort, both arms, at one and two threads, interleaved."""
+    work = study(patients)
+    data = run_trial(work)  # warm
+    one, two = [], []
+    for _ in range(repeats):
+        one.append(seconds(lambda: run_trial(work, threads=1)))
+        two.append(seconds(lambda: run_trial(work, threads=2)))
+    steps, best = float(data["steps"].sum()), statistics.median(one)
+    ratio = statistics.median(a / b for a, b in zip(one, two, strict=True))
+    years = patients * (138.0 - 15.0) / 12.0 * 2
+    return [
+        Figure(f"{patients} patients, both arms, 1 thread", best, "s"),
+        Figure("patient-years", years / best, "1/s"),
+        Figure("accepted steps", steps / best, "1/s"),
+        Figure("2 threads against 1", patients * 2 / statistics.median(two), "courses/s", None, "1 thread", ratio, 1.8),
+    ]
+
+
+def against_lsoda(patients: int, repeats: int) -> Figure:
+    """The same patients, events and right-hand side by LSODA, at an error no better than ours.
+
+    LSODA's own relative tolerance is set to the loosest power of ten whose error is
+    at most ours, so that neither is compared at an accuracy it does not have.
+    """
+    made = bench(study(patients), 1, np.arange(patients), [])
+    made.cohort.products["kill_rate"] = 0.3  # no lesion dies out, so that both solve the same equations
+    until = 5 * 365.25
+    truth = [run_patient(made, i, lsoda(REFERENCE), until)[1] for i in range(patients)]
+    error = worst(made, truth, ours, until)
+    peer = next((t for t in (1e-5, 1e-6, 1e-7, 1e-8, 1e-9) if worst(made, truth, lsoda(t), until) <= error), 1e-9)
+    ratios = []
+    for _ in range(repeats):
+        mine = seconds(lambda: [run_patient(made, i, ours, until, RELATIVE_TOLERANCE) for i in range(patients)])
+        theirs = seconds(lambda: [run_patient(made, i, lsoda(peer), until) for i in range(patients)])
+        ratios.append(theirs / mine)
+    ratio = statistics.median(ratios)
+    name = f"SciPy LSODA, rtol {peer:.0e}, compiled right-hand side"
+    return Figure("5 years of a patient, event loop in Python", patients / mine, "patients/s", error, name, ratio)
+
+
+def worst(made: Any, truth: list[list[np.ndarray]], carry: Any, until: float) -> float:
+    """Largest relative difference from the reference over all states before every event."""
+    drugs, products = made.cohort.drugs.shape[1], made.cohort.products.shape[1]
+    largest = 0.0
+    for i, states in enumerate(truth):
+        found = run_patient(made, i, carry, until, RELATIVE_TOLERANCE)[1]
+        for a, b in zip(found, states, strict=True):
+            largest = max(largest, float(np.max(np.abs(a - b) / np.maximum(np.abs(b), floors(b, drugs, products)))))
+    return largest
+
+
+START = "import time; t = time.perf_counter(); import tumorsim.api as a; from tumorsim.scenario import load; \
+from tumorsim.trial import warm_up; warm_up(a.study_of(load('{}'))); print(time.perf_counter() - t)"
+
+
+def start_up() -> list[Figure]:
+    """A fresh process up to the first simulated patient: without and with a cache of compiled kernels."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {"TUMORSIM_CACHE_DIR": folder}
+        times = [
+            float(
+                subprocess.run(
+                    [sys.executable, "-c", START.format(SCENARIO)],
+                    env=environment,
+                    capture_output=True,
+                    check=True,
+                    text=True,
+                ).stdout
+            )
+            for _ in range(2)
+        ]
+    return [Figure("cold start, all compilation", times[0], "s"), Figure("start with a warm cache", times[1], "s")]

@@ -1,0 +1,77 @@
+"""Compiled code does what the source says: the same bits without the compiler, no index out of bounds, whole caches."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_trial import tiny_trials
+
+from tumorsim.kernels import _jit
+
+DAYS = 60.0
+DRAW = "import numpy as np; from tumorsim.kernels.random import uniforms; print(uniforms(1, 2, np.arange(3), 0, 0)[0].hex())"
+BEYOND = "import numpy as np; from tumorsim.kernels.random import pair_uniforms as f; f(1, 2, np.arange(9), 0, np.arange(2))"
+
+
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Another interpreter in the repository's folder."""
+    return subprocess.run(
+        [sys.executable, *arguments], env=os.environ | environment, capture_output=True, text=True, timeout=1200
+    )
+
+
+def printed(*arguments: str, **environment: str) -> str:
+    done = python(*arguments, **environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.slow
+def test_without_the_compiler_every_bit_is_the_same() -> None:
+    """Every phase again as plain Python: what the compiler makes of it changes nothing, not even the last digit."""
+    script = str(Path(__file__).with_name("tiny_trial.py"))
+    assert printed(script, str(DAYS), NUMBA_DISABLE_JIT="1") == tiny_trials(DAYS)
+
+
+@pytest.mark.slow
+def test_no_index_is_out_of_bounds(tmp_path: Path) -> None:
+    checked = {"NUMBA_BOUNDSCHECK": "1", "TUMORSIM_CACHE_DIR": str(tmp_path)}
+    assert "IndexError" in python("-c", BEYOND, **checked).stderr  # the check is on
+    assert printed(str(Path(__file__).with_name("tiny_trial.py")), str(DAYS), **checked) == tiny_trials(DAYS)
+
+
+@pytest.mark.parametrize(("pattern", "left"), [("*.nbi", 0), ("*.nbc", 20)])
+def test_a_truncated_cache_is_compiled_anew(tmp_path: Path, pattern: str, left: int) -> None:
+    """Numba itself raises EOFError or UnpicklingError here."""
+    cache = {"TUMORSIM_CACHE_DIR": str(tmp_path)}
+    first = printed("-c", DRAW, **cache)
+    files = list(tmp_path.rglob(pattern))
+    assert files
+    for path in files:
+        os.truncate(path, left)
+    assert printed("-c", DRAW, **cache) == first
+    sizes = [path.stat().st_size for path in tmp_path.rglob("*uniforms*.nb*")]
+    assert sizes
+    assert min(sizes) > left  # and what lies there now is whole
+
+
+def test_the_cache_is_keyed_by_what_decides_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = _jit.cache_key()
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "1")
+    assert _jit.cache_key() == key
+    monkeypatch.setenv("NUMBA_BOUNDSCHECK", "1")
+    assert _jit.cache_key() != key
+    monkeypatch.delenv("NUMBA_BOUNDSCHECK")
+    monkeypatch.setattr(_jit, "cpu_name", lambda: "another")
+    assert _jit.cache_key() != key
+
+
+def test_an_inner_kernel_can_be_called_from_python() -> None:
+    from tumorsim.kernels.growth import half_saturation
+
+    assert isinstance(half_saturation, _jit.InnerKernel)
+    assert half_saturation(1.0, 3.0) == half_saturation.py_func(1.0, 3.0) == 0.25
