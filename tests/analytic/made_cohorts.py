@@ -9,12 +9,12 @@ import numpy as np
 
 from tumorsim.api import study_of
 from tumorsim.cohort import draw
+from tumorsim.interventions.base import Recipients
+from tumorsim.interventions.events import build_events
 from tumorsim.kernels import layout
 from tumorsim.models.patient import simulate_batch
 from tumorsim.scenario import load
-from tumorsim.trial import _cohort, _outcomes, _policy, _roster, Study
-from tumorsim.interventions.base import Recipients
-from tumorsim.interventions.events import build_events
+from tumorsim.trial import Study, _cohort, _outcomes, _policy, _roster
 
 ADJUVANT = "scenarios/hcc_adjuvant_cik_rct.yaml"
 NO_DEATH = {"other_rate": 0.0, "tumour_rate": 0.0, "liver_rate": 0.0}

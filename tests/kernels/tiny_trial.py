@@ -1,6 +1,6 @@
 """Two tiny trials with every phase of the patient kernel, as one line of text; run as a script by the tests.
 
-    python tests/kernels/tiny_trial.py DAYS [SCENARIO]
+python tests/kernels/tiny_trial.py DAYS [SCENARIO]
 """
 
 from __future__ import annotations
