@@ -42,7 +42,7 @@ docs: $(VENV)/.installed-docs  ## HTML documentation in docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
 bench: $(VENV)/.installed-dev  ## the benchmark suite (benchmarks/README.md says how to read it)
-	$(BIN)/python -m pytest benchmarks --benchmark-only -q
+	$(BIN)/python -m benchmarks
 
 install: $(VENV)/.installed  ## only install into .venv
 
@@ -52,7 +52,7 @@ lock:  ## write uv.lock anew (needs uv)
 	uv lock --upgrade
 
 clean:  ## remove caches and built files; .venv and results stay
-	rm -rf build dist docs/_build .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .benchmarks .coverage
+	rm -rf build dist docs/_build .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .coverage
 	find src tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A candidate is run, not only found: a version manager's shim may stand in the path and refuse.

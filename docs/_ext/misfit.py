@@ -48,7 +48,8 @@ Both scenarios as shipped, 500 virtual patients in every arm, simulated beside r
 Written by `python docs/_ext/misfit.py`; a test fails when a number has changed since.
 
 *Interval*: 90 % predictive interval of a study of the published size.
-*Tolerance*: the difference that the scenario allows.
+*Verdict*: whether the reported figure (any of a range) lies inside;
+tolerance is the difference that the scenario allows.
 *Looked at*: seen while parameters were set by hand; agreement says nothing.
 Kinds and contradictions: [Targets](targets.md).
 """
@@ -79,11 +80,11 @@ def fingerprint(scenario: Scenario) -> str:
 
 
 def number(value: float | None, unit: str) -> str:
-    """A figure as people write it."""
+    """A figure as people write it, months with one decimal."""
     if value is None:
         return "–"
     if unit == "month":
-        return f"{value:.1f} mo"
+        return f"{value:.1f}"
     return f"{value:.0f}" if unit == "patient" else f"{value:.3g}"
 
 
@@ -102,17 +103,15 @@ def line(row: dict[str, Any], looked_at: set[str]) -> str:
     unit = row["unit"]
     reported = number(row["reported"], unit)
     around = row["reported_ci"] or row["reported_range"]
-    words = {True: "yes", False: "**no**", None: ""}
+    inside = {True: "inside", False: "**outside**", None: ""}[row["within"]]
     cells = (
         row["id"],
-        f"`{row['quantity']}`",
-        row["arm"] or "",
+        f"`{row['quantity']}`" + (", months" if unit == "month" else ""),
+        row["arm"] or "both",
         f"{reported} ({span(around, unit)})" if around else reported,
         number(row["simulated"], unit),
         span(row["interval"], unit),
-        words[row["within"]],
-        words[row["within_tolerance"]],
-        row["kind"],
+        inside + {False: ", **beyond tolerance**"}.get(row["within_tolerance"], ""),
         "yes" if row["id"] in looked_at else "no",
     )
     return f"| {' | '.join(cells)} |"
@@ -128,12 +127,12 @@ def section(name: str) -> str:
     """Table of one scenario, and what is missed."""
     scenario = load(ROOT / "scenarios" / f"{name}.yaml")
     rows = told(scenario)["targets"]
-    head = "| id | quantity | arm | reported | simulated | interval | inside | in tolerance | kind | looked at |"
+    head = "| id | quantity | arm | reported | simulated | interval | verdict | looked at |"
     lines = [
         f"## {scenario.title}\n",
         f"`scenarios/{name}.yaml`, fingerprint `{fingerprint(scenario)[:16]}`\n",
         head,
-        "| --- " * 10 + "|",
+        "| --- " * 8 + "|",
         *(line(row, LOOKED_AT[name]) for row in rows),
         "",
     ]

@@ -88,6 +88,20 @@ def test_init_check_round_trip(tmp_path):
     assert call("init", path, "--force").exit_code == 0
 
 
+def test_init_needs_a_name():
+    done = call("init", "")
+    assert done.exit_code == 2
+    assert "my_trial.yaml" in done.stderr
+
+
+def test_errors_cannot_drive_the_terminal(tmp_path):
+    path = tmp_path / "hostile.yaml"
+    path.write_text('scenario: 1\nname: "\\e[2J"\n"\\e]0;x": 1\n')
+    done = call("check", path)
+    assert done.exit_code == 2
+    assert "\x1b" not in done.stderr
+
+
 def test_init_adds_the_suffix_and_takes_a_setting(tmp_path):
     assert call("init", tmp_path / "advanced.v2", "--setting", "advanced").exit_code == 0
     made = YAML(typ="safe").load((tmp_path / "advanced.v2.yaml").read_text())

@@ -181,3 +181,13 @@ def test_python_interface_of_the_readme():
     frame = result.to_frame("patients")
     assert len(frame) == 2 * PATIENTS
     assert {"arm", "patient", "death_time"} <= set(frame.columns)
+
+
+@pytest.mark.slow
+def test_the_sample_of_the_readme_is_what_a_run_prints(tmp_path):
+    sample = (ROOT / "README.md").read_text(encoding="utf-8").split("<!-- sample -->\n```text\n")[1].split("```")[0]
+    done = tumorsim("run", f"scenarios/{SCENARIOS[0]}.yaml", "-o", tmp_path / "r.h5")
+    printed = {line.rstrip() for line in done.stdout.splitlines()}
+    shown = [line.rstrip() for line in sample.splitlines() if line.strip() and line.strip() != "..."]
+    assert len(shown) > 15
+    assert [line for line in shown if line not in printed] == []

@@ -13,8 +13,8 @@ ABSENT = "default: the effect is absent"
 YEAR = re.compile(r"\b(19[5-9]\d|20[0-4]\d)\b")
 # words of which an assumed value needs one: they say what it rests on instead of a measurement
 NOT_MEASURED = re.compile(
-    r"no (usable )?(measurement|number)|not measured|set (low |as )?(by hand|for)|assum|chosen|choice|prior|derived by hand"
-    r"|recalled|parameter file|general radiological experience|reversible on a scale|which disagree"
+    r"no (usable )?(measurement|number)|not measured|set (low |as )?(by hand|for)|assum|chosen|choice|prior"
+    r"|derived by hand|recalled|parameter file|general radiological experience|reversible on a scale|which disagree"
 )
 # words that no measured value may have
 DOUBT = re.compile(r"no measurement|not measured|recalled|not read|by hand|assum|prior\b|guess|to be fitted")

@@ -30,6 +30,7 @@ def adjuvant():
         Target(
             id="R-4", quantity="rfs.crude_survival(9 y)", arm="cik", reported="25.4 %", tolerance="5 %", n=114, **where
         ),
+        Target(id="R-9", quantity="recurrences", arm="cik", reported=83, n=114, **where),
     ]
     return summary.build(trial, "toy", "A toy", 1, targets=targets)
 
@@ -78,6 +79,8 @@ def test_targets_show_reported_simulated_and_verdicts(adjuvant):
     assert "0.72 (0.54–0.97)" in ratio
     assert "[cik, %]" in crude
     assert "25.4" in crude
+    count = next(line for line in lines if "R-9" in line)
+    assert re.search(r"patients\] +83 +\d+ \(\d+–\d+\) ", count), "patients are whole"
     wanted = "yes" if adjuvant["targets"][2]["within_tolerance"] else "no"
     assert crude.split()[-2] == wanted
 
@@ -85,7 +88,7 @@ def test_targets_show_reported_simulated_and_verdicts(adjuvant):
 def test_sources_are_grouped_with_their_weight(adjuvant):
     assert printing.sources(adjuvant["targets"]) == [
         "R-1 (weight high): A journal",
-        "R-3, R-4 (weight medium): A journal",
+        "R-3, R-4, R-9 (weight medium): A journal",
     ]
 
 

@@ -224,9 +224,9 @@ def _explain(verb: str, error: Exception) -> Code:
 
         traceback.print_exc()
     if _is_message(error):
-        complain(_describe(error))
+        complain(printable(_describe(error)))
         return Code.BAD_INPUT
-    complain(f"tumorsim {verb} failed unexpectedly: {type(error).__name__}: {error}")
+    complain(printable(f"tumorsim {verb} failed unexpectedly: {type(error).__name__}: {error}"))
     if Voice.level < 1:
         complain("This is a defect. Add -v to see where, and please report it with the scenario file.")
     return Code.FAILED

@@ -196,13 +196,14 @@ def targets_table(targets: Sequence[Row], short: bool = False) -> Table:
     made.title = "Beside the reported figures"
     gap = "\n" if short else " "
     for target in targets:
+        digits = 0 if target["unit"] == "patient" else None
         target, unit = _in_percent(target)
         about = ", ".join(part for part in (target["arm"] or "all arms", unit) if part)
         made.add_row(
             printable(target["id"]),
             printable(f"{target['quantity']}{gap}[{about}]"),
-            _reported(target).replace(" (", f"{gap}("),
-            with_interval(target["simulated"], target["interval"], None).replace(" (", f"{gap}("),
+            _reported(target, digits).replace(" (", f"{gap}("),
+            with_interval(target["simulated"], target["interval"], digits).replace(" (", f"{gap}("),
             yes_no(target["within"]),
             yes_no(target.get("within_tolerance")),
             printable(target["kind"]),
@@ -229,10 +230,10 @@ def _times_100(share: float | None) -> float | None:
     return None if share is None else 100.0 * share
 
 
-def _reported(target: Row) -> str:
+def _reported(target: Row, digits: int | None) -> str:
     if target.get("reported_range") is not None:
-        return interval(target["reported_range"], None)
-    return with_interval(target["reported"], target["reported_ci"], None)
+        return interval(target["reported_range"], digits)
+    return with_interval(target["reported"], target["reported_ci"], digits)
 
 
 def yes_no(holds: bool | None) -> str | Text:

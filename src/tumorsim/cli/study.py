@@ -52,8 +52,10 @@ def init(
       tumorsim init my_trial.yaml
     """
     from tumorsim import starter
-    from tumorsim.cli.files import write_text
+    from tumorsim.cli.files import UsageError, write_text
 
+    if not name.name:
+        raise UsageError(f"{name}: give the name of a file, e.g. my_trial.yaml")
     path = name if name.suffix in {".yaml", ".yml"} else name.with_name(f"{name.name}.yaml")
     write_text(path, starter.text(path.stem, setting.value), force)
     typer.echo(path)
