@@ -50,7 +50,7 @@ def typical() -> Typical:
     roster = _roster(study)
     recipients = Recipients(number, patients.covariates["weight"], patients.body_surface, np.ones(1))
     nothing = build_events((), roster, recipients, study.seed, study.design.horizon)
-    return Typical(_cohort(study, study.arms[0], patients, roster, nothing), _policy(study, roster, recipients, 1e-8))
+    return Typical(_cohort(study, study.arms[0], patients, roster, nothing), _policy(study, roster, recipients, 1e-6))
 
 
 def run(
@@ -101,5 +101,5 @@ def run(
     at = np.array(times, dtype=float)
     outcomes = _outcomes(np.arange(patients), np.ones(patients), patients if at.size else 0, 0, at)
     simulate_batch(batch, policy, outcomes, 0, patients)
-    assert (outcomes.event["status"] == 0).all()
+    assert (outcomes.event["status"] == 0).all(), outcomes.event[outcomes.event["status"] > 0][:3]
     return Made(outcomes.event, outcomes.trace, at)

@@ -13,10 +13,9 @@ from tiny_trial import tiny_trials
 from tumorsim.kernels import _jit
 
 DAYS = 60.0
-DRAW = "import numpy as np; from tumorsim.kernels.random import uniforms; print(uniforms(1, 2, np.arange(3), 0, 0)[0].hex())"
-BEYOND = (
-    "import numpy as np; from tumorsim.kernels.random import pair_uniforms as f; f(1, 2, np.arange(9), 0, np.arange(2))"
-)
+NUMPY = "import numpy as np; from tumorsim.kernels import random; "
+DRAW = NUMPY + "print(random.uniforms(1, 2, np.arange(3), 0, 0)[0].hex())"
+BEYOND = NUMPY + "random.pair_uniforms(1, 2, np.arange(9), 0, np.arange(2))"
 
 
 def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -22,7 +22,8 @@ SCENARIOS = {
 # deposits near the size at which they die out, dangerous procedures, and visits that see early
 CHANGES = (
     "population.patients=3", "output.traced_patients=1", "trial.accrual=1 day", "trial.imaging.detection_diameter=1 mm",
-    "disease.burden.residual_deposits=4", "disease.burden.residual_size=1e3 cells", "disease.burden.de_novo_rate=0.02 1/day",
+    "disease.burden.residual_deposits=4", "disease.burden.residual_size=1e3 cells",
+    "disease.burden.de_novo_rate=0.02 1/day",
     "disease.growth.growth_rate=0.05 1/day", "trial.visits.schedule=q21d", "after_progression.delay=3 day",
     "after_progression.tace=ctace", "after_progression.tace_interval=10 day", "after_progression.tace_at_most=2",
 )  # fmt: skip

@@ -57,9 +57,9 @@ def relaxes_arithmetic(tree: ast.Module) -> Iterator[int]:
 def draws_from_an_unkeyed_source(tree: ast.Module) -> Iterator[int]:
     """``np.random`` depends on what was drawn before."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr == "random" and isinstance(node.value, ast.Name):
-            if node.value.id in ("np", "numpy"):
-                yield node.lineno
+        named = isinstance(node, ast.Attribute) and node.attr == "random" and isinstance(node.value, ast.Name)
+        if named and node.value.id in ("np", "numpy"):
+            yield node.lineno
 
 
 def draws_without_a_named_stream(tree: ast.Module) -> Iterator[int]:

@@ -165,9 +165,9 @@ def simulate_patient(i, cohort, policies, outcomes):
             changed = True
         if t >= end or not np.isnan(out.death_time) or out.status != 0.0:
             break
-        if trace.size > 0 and memo.traced == 0:
-            record(work.y, lesions, patient, trace[0])
-            memo.traced = 1
+        if memo.traced < trace.size and outcomes.trace_time[memo.traced] <= t:
+            record(work.y, lesions, patient, trace[memo.traced])
+            memo.traced += 1
         target = next_stop(lesion, event, i, first, cohort, memo, end)
         t, lesions = advance(t, target, lesions, changed, work, patient, policy, outcomes.trace_time, trace, out)
         changed = False
