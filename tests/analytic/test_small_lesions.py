@@ -78,6 +78,7 @@ def lonely_deposits(cells: float, patients: int):
     return study_of(load("scenarios/hcc_adjuvant_cik_rct.yaml", changes))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("founders", [1, 5])
 def test_deposits_of_the_model_die_out_as_the_law_says(founders: int) -> None:
     study = lonely_deposits(float(founders), 120)

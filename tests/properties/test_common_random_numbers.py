@@ -1,4 +1,4 @@
-"""The same patient enters every arm: same biology, same luck; and nobody's luck depends on who or what else is there."""
+"""The same patient enters every arm: same biology, same luck, whoever or whatever else is there."""
 
 from __future__ import annotations
 
