@@ -63,8 +63,8 @@ class Patient:
     keep: tuple[np.ndarray, ...]
 
 
-def start_patient(made: Bench, i: int, relative_tolerance: float) -> Patient:
-    """Patient row ``i`` at randomisation; deaths are put off for ever."""
+def start_patient(made: Bench, i: int, relative_tolerance: float, mortal: bool = False) -> Patient:
+    """Patient row ``i`` at randomisation; deaths are put off for ever unless ``mortal``."""
     cohort, policy = made.cohort, made.policy
     policy["relative_tolerance"] = relative_tolerance
     slots = max(int(cohort.lesion_offset[i + 1] - cohort.lesion_offset[i]), 1)
@@ -81,7 +81,8 @@ def start_patient(made: Bench, i: int, relative_tolerance: float) -> Patient:
         memo[0], np.zeros(slots, layout.MARK), np.zeros(drugs + products, np.int64),
     )  # fmt: skip
     model.start(work, patient, policy[0])
-    memo["limits"] = NEVER
+    if not mortal:
+        memo["limits"] = NEVER
     model.clear_outcome(out[0], rows)
     return Patient(patient, work, rows, out[0], (memo, out))
 
@@ -94,12 +95,12 @@ def ours(p: Patient, policy: np.void, t: float, t_end: float, lesions: int, chan
     reached, left = advance(
         t, t_end, lesions, changed, p.work, p.patient, policy, np.zeros(0), np.zeros(0, layout.TRACE), p.out
     )
-    assert reached == t_end, (reached, t_end, p.out, p.work.y[: count(p, lesions)])
+    assert reached == t_end or reached == p.out["death_time"], (reached, t_end, p.out, p.work.y[: count(p, lesions)])
     return int(left)
 
 
-def lsoda(tolerance: float) -> Carry:
-    """SciPy's LSODA on the same right-hand side."""
+def scipy_solver(method: str, tolerance: float) -> Carry:
+    """A solver of SciPy on the same right-hand side; it stops where a cumulative hazard reaches its limit."""
 
     def carry(p: Patient, policy: np.void, t: float, t_end: float, lesions: int, changed: bool) -> int:
         n = count(p, lesions)
@@ -115,15 +116,36 @@ def lsoda(tolerance: float) -> Carry:
             right_hand_side,
             (t, t_end),
             p.work.y[:n].copy(),
-            "LSODA",
+            method,
             rtol=tolerance,
             atol=floor * tolerance * 1e3,
+            events=[hazard_at_limit(p, cause) for cause in range(3)],
         )
         assert solved.success, solved.message
         p.work.y[:n] = solved.y[:, -1]
+        if solved.status == 1:
+            p.out["death_time"] = solved.t[-1]
+            p.out["death_cause"] = 1 + next(cause for cause in range(3) if solved.t_events[cause].size)
         return lesions
 
     return carry
+
+
+def lsoda(tolerance: float) -> Carry:
+    """SciPy's LSODA."""
+    return scipy_solver("LSODA", tolerance)
+
+
+def hazard_at_limit(p: Patient, cause: int) -> Callable[[float, np.ndarray], float]:
+    """Terminal event of `solve_ivp`: the cumulative hazard of a cause less the patient's limit."""
+    state = model.count_states(0, p.patient.drugs.size, p.patient.products.size) - layout.BODY_TAIL + 2 + cause
+    limit = min(float(p.work.memo["limits"][cause]), 1e300)
+
+    def excess(time: float, y: np.ndarray) -> float:
+        return float(y[state]) - limit
+
+    excess.terminal = True  # type: ignore[attr-defined]
+    return excess
 
 
 def count(p: Patient, lesions: int) -> int:
@@ -133,10 +155,10 @@ def count(p: Patient, lesions: int) -> int:
 
 
 def run_patient(
-    made: Bench, i: int, carry: Carry, until: float, relative_tolerance: float = 1e-6
+    made: Bench, i: int, carry: Carry, until: float, relative_tolerance: float = 1e-6, mortal: bool = False
 ) -> tuple[list[float], list[np.ndarray], float]:
-    """States before every event of patient row ``i``: (days, states, accepted steps)."""
-    p, cohort, policy = start_patient(made, i, relative_tolerance), made.cohort, made.policy[0]
+    """States before every event of patient row ``i``, and at death if ``mortal``: (days, states, accepted steps)."""
+    p, cohort, policy = start_patient(made, i, relative_tolerance, mortal), made.cohort, made.policy[0]
     first, last = int(cohort.lesion_offset[i]), int(cohort.lesion_offset[i + 1])
     events = cohort.events[cohort.event_offset[i] : cohort.event_offset[i + 1]]
     arrivals = cohort.lesions["arrival"][first:last]
@@ -160,8 +182,11 @@ def run_patient(
         coming += [float(events["time"][event])] if event < events.size else []
         lesions = carry(p, policy, t, min(coming), lesions, changed)
         t, changed = min(coming), False
-        days.append(t)
+        died = mortal and np.isfinite(p.out["death_time"])
+        days.append(float(p.out["death_time"]) if died else t)
         states.append(p.work.y[: count(p, lesions)].copy())
+        if died:
+            return days, states, float(p.out["steps"])
 
 
 def study_for(scenario: Scenario) -> Study:

@@ -63,6 +63,7 @@ def run(
     drug: Mapping[str, float] | None = None,
     times: Sequence[float] = (),
     seed: int = 1,
+    tolerance: float = 1e-6,
 ) -> Made:
     """Run equal patients to day ``end`` with the product's kernel.
 
@@ -76,6 +77,8 @@ def run(
         Parameters to change, by process and name; those of the first drug.
     times
         Days at which every patient's trajectory is kept.
+    tolerance
+        Relative tolerance of the integrator.
     """
     made = typical()
     cohort = made.cohort
@@ -93,7 +96,7 @@ def run(
             row[name] = value
     table = np.array([tuple(event) for event in events], dtype=layout.EVENT)
     policy = made.policy.copy()
-    policy["seed"] = seed
+    policy["seed"], policy["relative_tolerance"] = seed, tolerance
     batch = cohort._replace(
         **many, lesion_offset=np.arange(patients + 1, dtype=np.int64) * rows.size, lesions=np.tile(rows, patients),
         event_offset=np.arange(patients + 1, dtype=np.int64) * table.size, events=np.tile(table, patients),

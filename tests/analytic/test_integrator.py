@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from event_driver import bench, count, lsoda, ours, run_patient, start_patient
-from integrator_table import benches, table, text
+from integrator_table import benches, quiet_table, slopes, table, text
 
 from tumorsim.api import simulate, study_of
 from tumorsim.kernels import integrate, layout
@@ -35,6 +35,31 @@ def test_fifty_patients_agree_with_lsoda_and_the_error_falls_with_the_tolerance(
     strict = [row for row in rows if row.tolerance >= 1e-7]
     slope = np.polyfit(np.log10([r.tolerance for r in strict]), np.log10([r.median for r in strict]), 1)[0]
     assert 0.8 < slope < 1.3
+
+
+def test_error_over_tolerance_and_over_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where only the error limits the steps: it follows the tolerance, and the fifth power of the number of steps."""
+    rows = quiet_table(4, (1e-6, 1e-8, 1e-9, 1e-10))
+    print("\n" + text(rows))
+    assert slopes(rows)[0] == pytest.approx(1.0, abs=0.15)
+    assert slopes(rows[1:])[1] == pytest.approx(-integrate.ORDER, abs=0.5)
+
+
+def test_deaths_fall_where_lsoda_finds_them() -> None:
+    """Hazards that follow tumour and liver; LSODA meets the limits as events of its own."""
+    study = study_of(load("scenarios/hcc_sorafenib_cik.yaml", ["population.patients=10"]))
+    made = bench(study, 1, np.arange(10), [])
+    worst, causes = 0.0, 0
+    for i in range(10):
+        days, states, _ = run_patient(made, i, ours, 1000.0, RELATIVE_TOLERANCE, mortal=True)
+        expected, truth, _ = run_patient(made, i, lsoda(1e-10), 1000.0, mortal=True)
+        assert days[:-1] == expected[:-1]
+        if days[-1] < 1000.0:
+            worst, causes = max(worst, abs(days[-1] / expected[-1] - 1.0)), causes + 1
+            np.testing.assert_allclose(states[-1][-1], truth[-1][-1], rtol=1e-4)
+    print(f"\n{causes} deaths: day of death differs from LSODA by at most {worst:.1e} of itself")
+    assert causes >= 5
+    assert worst < 1e-6
 
 
 def loaded_patient():

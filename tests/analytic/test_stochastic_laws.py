@@ -139,6 +139,30 @@ def test_the_mean_over_all_fates_is_kept(supply: dict[str, dict[str, float]]) ->
         assert abs(z_of_share(int(survivors.sum()), PATIENTS, float(share))) < bound(2)
 
 
+def test_changes_of_regime_are_met_in_time(supply: dict[str, dict[str, float]]) -> None:
+    """The path of a lesion that grew out of the small regime, was killed back into it and grew again converges
+    with the tolerance: nothing waits for the end of a step."""
+    drug = {"cytotoxic_rate": 0.23, "cytotoxic_ec50": 1000.0, "proliferation_emax": 0.0, "vessel_emax": 0.0}
+    events = [(250.0, layout.EVENT_DRUG_RATE, 0, 800.0), (310.0, layout.EVENT_DRUG_RATE, 0, 0.0)]
+    tolerances = np.array([1e-4, 1e-5, 1e-6, 1e-7])
+    volume = []
+    for tolerance in (*tolerances, 1e-11):
+        made = run(
+            60, 700.0, lesions=[deposit(60.0, 0.03)], events=events, traits=supply, drug=drug, times=[0.0, 699.0],
+            seed=2, tolerance=float(tolerance),
+        )  # fmt: skip
+        volume.append(made.trace["tumour_volume"][:, 1])
+    alive = volume[-1] > 0.0
+    assert 10 < alive.sum() < 60
+    errors = [np.abs(v[alive] / volume[-1][alive] - 1.0).max() for v in volume[:-1]]
+    slope = np.polyfit(np.log10(tolerances), np.log10(errors), 1)[0]
+    print(
+        f"\nthrough two changes of regime: errors {np.array2string(np.array(errors), precision=1)}, slope {slope:.2f}"
+    )
+    assert errors[2] < 1e-4
+    assert 0.6 < slope < 1.3
+
+
 def test_lesions_of_a_patient_die_out_independently(supply: dict[str, dict[str, float]]) -> None:
     made = run(PATIENTS, 1000.0, lesions=[deposit(3.0, 0.0085, 1), deposit(3.0, 0.0085, 2)], traits=supply, seed=8)
     one = extinct_by(1000.0, 3.0, births_at_full_supply(0.0085), TURNOVER)

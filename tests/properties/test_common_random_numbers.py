@@ -1,4 +1,4 @@
-"""The same patient enters every arm: same biology, same luck, whoever or whatever else is there."""
+"""The same patient enters every arm: same biology, same luck, and nobody's luck depends on who else is there."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_new_arm_in_front_of_the_others_leaves_them_alone() -> None:
 
 def test_a_lesion_keeps_its_luck_when_others_come_and_go() -> None:
     """Its draws are keyed by its own number: another lesion, before or behind it, does not shift them."""
-    small = {"cells": (6.0, 0.0, 0.0, 0.0), "rate": 0.01, "key": 7}
+    small = {"cells": (6.0, 0.0, 0.0, 0.0), "rate": 0.003, "key": 7}
     large = {"cells": (1e7, 0.0, 0.0, 0.0), "rate": 1e-4, "key": 8}
     quiet = {"memory": {"kill_rate": 0.0}}
     fates = [

@@ -101,14 +101,10 @@ def test_clones_that_nothing_makes_stay_at_exactly_zero() -> None:
     assert (lesions(compiled(case, 3.0, y))[:, 1:4] == 0.0).all()
 
 
-@pytest.mark.parametrize("change", ["dose=0 cells", "viability=0", "effector_fraction=0", "schedule=0 x q1w"])
+@pytest.mark.parametrize("change", ["dose=0 cells", "viability=0", "effector_fraction=0"])
 def test_cells_that_never_come_leave_the_control_arm(change: str) -> None:
-    try:
-        scenario = load(
-            ADJUVANT, ["population.patients=24", "output.traced_patients=4", f"arms.cik.treatments.0.{change}"]
-        )
-    except ValueError:
-        pytest.skip("refused by the scenario layer, which is as good")
+    traced = ["population.patients=24", "output.traced_patients=4"]
+    scenario = load(ADJUVANT, [*traced, f"arms.cik.treatments.0.{change}"])
     data = simulate(scenario, threads=1)
     for name in (*layout.OUTCOME_NAMES, *layout.VISIT_NAMES, *layout.TRACE_NAMES):
         np.testing.assert_array_equal(data[name][0], data[name][1], err_msg=name)

@@ -24,16 +24,19 @@ from tumorsim.kernels.layout import (
     BODY_TAIL,
     CAUSE_NONE,
     CAUSE_TUMOUR,
+    CLONES,
     DRUG_STATES,
+    EXTINCTION,
     PRODUCT_STATES,
     STATUS_MANY_STEPS,
     STATUS_NOT_FINITE,
     STATUS_SMALL_STEP,
 )
-from tumorsim.kernels.lesions import settle_small_lesions
+from tumorsim.kernels.lesions import distance_to_change, settle_small_lesions
 from tumorsim.kernels.observe import record
 
 BISECTIONS = 50
+CHANGE_SLACK = 1e-9  # a change of regime is met when it is due by this much, so that rounding does not undo it
 LEAST_EFFECTORS = 0.01  # cells in the whole body below which a product is gone
 LEAST_DRUG = 1e-6  # mg below which a drug that is no longer given is gone
 
@@ -64,6 +67,35 @@ def first_death(h, n, work, patient):
             if theta < earliest:
                 earliest, cause = theta, CAUSE_TUMOUR + c
     return earliest, cause
+
+
+@kernel
+def distance_inside(theta, h, slot, work, patient, seed):
+    """`distance_to_change` of a lesion inside the step."""
+    y, y_new, k = work.y, work.y_new, work.k
+    base = body_width(patient) + slot * lesion_width(patient)
+    cells = 0.0
+    for clone in range(CLONES):
+        cells += interpolate(theta, h, y, y_new, k, base + clone)
+    return distance_to_change(cells, interpolate(theta, h, y, y_new, k, base + EXTINCTION), slot, work, patient, seed)
+
+
+@kernel
+def first_change(h, lesions, work, patient, seed):
+    """Fraction of the step at which a lesion first enters or leaves the small regime or dies out; 2 if none does."""
+    earliest = 2.0
+    for slot in range(lesions):
+        low, high = 0.0, min(earliest, 1.0)
+        if distance_inside(high, h, slot, work, patient, seed) >= -CHANGE_SLACK:
+            continue
+        for _ in range(BISECTIONS):
+            middle = 0.5 * (low + high)
+            if distance_inside(middle, h, slot, work, patient, seed) >= -CHANGE_SLACK:
+                low = middle
+            else:
+                high = middle
+        earliest = high
+    return earliest
 
 
 @kernel
@@ -188,6 +220,11 @@ def advance(t, t_end, lesions, restart, work, patient, policy, trace_time, trace
             fail(t, STATUS_MANY_STEPS, out)
             return t, lesions
         theta, cause = first_death(step, n, work, patient)
+        change = first_change(step, lesions, work, patient, policy.seed)
+        cut = change < min(theta, 1.0)
+        if cut:
+            step, theta = change * step, 2.0
+            take_step(t, step, work.y[:n], work.k, work.y_new[:n], lesions, patient)
         share = min(theta, 1.0)
         watch_resistance(t, step, share, lesions, work, patient, out)
         store_trace(t, step, share, n, lesions, work, patient, trace_time, trace)
@@ -195,8 +232,8 @@ def advance(t, t_end, lesions, restart, work, patient, policy, trace_time, trace
             return die_within(t, step, theta, cause, n, lesions, work, patient, out), lesions
         factor = step_factor(error, memo.error)
         memo.error = max(error, 1e-4)
-        h = max(h, step * factor) if reaching else h * factor
-        t = t_end if reaching else t + step
+        h = max(h, step * factor) if reaching or cut else h * factor
+        t = t_end if reaching and not cut else t + step
         swap_in(n, work)
         lesions, moved = settle_small_lesions(lesions, work, patient, policy.seed, out)
         cleared = clear_traces_of_treatment(work, patient)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from tumorsim.kernels._jit import kernel
-from tumorsim.kernels.growth import half_saturation
+from tumorsim.kernels.growth import half_saturation, positive_part
 from tumorsim.kernels.layout import DRUG_STATES, PRODUCT_STATES
 
 
 @kernel
 def recruitment_rate(volume, flow, maturity, vegf, baseline_maturity, p):
     """Fraction of the effectors in blood that a lesion takes up per day (eq. E2)."""
-    gain = max(0.0, 1.0 + p.maturity_gain * (maturity - baseline_maturity))
+    gain = positive_part(1.0 + p.maturity_gain * (maturity - baseline_maturity))
     adhesion = p.vegf_adhesion_half / (p.vegf_adhesion_half + vegf)
     return p.recruitment * volume * flow * gain * adhesion
 

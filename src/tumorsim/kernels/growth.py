@@ -14,6 +14,12 @@ def half_saturation(amount, half):
 
 
 @kernel
+def positive_part(x):
+    """``x``, but zero below zero; not ``max``, which makes a number of NaN."""
+    return 0.0 if x < 0.0 else x
+
+
+@kernel
 def hypoxic_birth_factor(oxygen, normal_oxygen, half_effect):
     """Births against those at normal oxygenation (eq. G2); one at normal oxygenation."""
     return half_saturation(oxygen, half_effect) / half_saturation(normal_oxygen, half_effect)

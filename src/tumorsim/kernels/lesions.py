@@ -67,6 +67,19 @@ def leave_small(slot, base, survival, work, patient):
 
 
 @kernel
+def distance_to_change(cells, integral, slot, work, patient, seed):
+    """How far a lesion is from entering or leaving the small regime or dying out; negative when that is due."""
+    place = patient.slots[slot]
+    limit = patient.traits.growth.extinction_size
+    if place.small == 0.0:
+        return cells - limit
+    survival = survival_of_small_lesion(integral, place.small)
+    entries = work.marks[place.lesion].entries
+    draw = random.uniform(seed, random.STREAM_EXTINCTION, patient.traits.number, entries, place.key)
+    return min(survival - draw, LEAVE_SMALL * limit * survival - cells)
+
+
+@kernel
 def settle_small_lesions(lesions, work, patient, seed, out):
     """Phase: lesions enter or leave the small regime, or die out. Returns (count, whether anything changed)."""
     y = work.y

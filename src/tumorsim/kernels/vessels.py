@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tumorsim.kernels._jit import kernel
-from tumorsim.kernels.growth import half_saturation
+from tumorsim.kernels.growth import half_saturation, positive_part
 
 PRUNING_STEEPNESS = 4.0
 
@@ -18,7 +18,7 @@ def vascular_density(cells, capacity):
 def perfusion(density, maturity, embolised, p):
     """Perfusion against normal (eq. V2); never below zero, however far vessels are pruned."""
     normalised = (maturity - p.baseline_maturity) / (1.0 - p.baseline_maturity)
-    return density * max(0.0, 1.0 + p.maturity_perfusion_gain * normalised) * (1.0 - embolised)
+    return density * positive_part(1.0 + p.maturity_perfusion_gain * normalised) * (1.0 - embolised)
 
 
 @kernel

@@ -32,7 +32,7 @@ class Vessels(Process):
         "rate", "k_r", "Return of maturity to its untreated level.", gt=0, le=5
     )
     baseline_maturity: Parameter = quantity(
-        "dimensionless", "M_0", "Vessel maturity of an untreated tumour (0-1).", ge=0, le=1
+        "dimensionless", "M_0", "Vessel maturity of an untreated tumour (0-1).", ge=0, lt=1
     )
     maturity_perfusion_gain: Parameter = quantity(
         "dimensionless", "a_M", "Rise of perfusion as maturity goes from its untreated level to one.", ge=0, le=5
