@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from benchmarks.machine import machine, peak_memory
-from benchmarks.patient import PAPER, Figure, against_lsoda, cohort, start_up
+from benchmarks.patient import PAPER, Figure, against_lsoda, cohort, kernel, start_up
 
 
 def main() -> None:
@@ -21,7 +21,8 @@ def main() -> None:
     print(f"{found['cpu']}, {found['cores']} cores at hand, load {found['load']} at the start")
     print(", ".join(f"{name} {number}" for name, number in found["versions"].items()))
     figures = cohort(PAPER, repeats)
-    figures.append(against_lsoda(6 if chosen.quick else 20, repeats))
+    figures += kernel(64, repeats)
+    figures += against_lsoda(6 if chosen.quick else 20, repeats)
     figures += start_up()
     figures.append(Figure("peak memory of this process", peak_memory(), "MiB"))
     for figure in figures:

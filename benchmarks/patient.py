@@ -17,10 +17,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "analytic"))
 
-from event_driver import bench, lsoda, ours, run_patient
+from event_driver import EVALUATIONS, Bench, bench, lsoda, ours, run_patient
 from integrator_table import floors
 
 from tumorsim.api import study_of
+from tumorsim.kernels import layout
+from tumorsim.models.patient import simulate_batch
 from tumorsim.scenario import load
 from tumorsim.trial import RELATIVE_TOLERANCE, Study, run_trial
 
@@ -82,7 +84,32 @@ def cohort(patients: int, repeats: int) -> list[Figure]:
     ]
 
 
-def against_lsoda(patients: int, repeats: int) -> Figure:
+def kernel(patients: int, repeats: int) -> list[Figure]:
+    """The kernel alone on the cell arm, where nobody dies: evaluations of the right-hand side, rejected steps."""
+    made = bench(study(patients), 1, np.arange(patients), [])
+    made.policy["relative_tolerance"] = RELATIVE_TOLERANCE
+    for cause in ("tumour_rate", "liver_rate", "other_rate"):
+        made.cohort.traits["hazards"][cause] = 0.0
+    outcomes = [empty(made) for _ in range(repeats)]
+    times = [seconds(lambda out=out: simulate_batch(made.cohort, made.policy, out, 0, patients)) for out in outcomes]
+    accepted, rejected = float(outcomes[0].event["steps"].sum()), float(outcomes[0].memo["rejected"].sum())
+    evaluations = EVALUATIONS * (accepted + rejected)
+    return [
+        Figure("right-hand side, steps and events included", evaluations / statistics.median(times), "1/s"),
+        Figure("rejected steps", 100.0 * rejected / (accepted + rejected), "%"),
+    ]
+
+
+def empty(made: Bench) -> layout.Outcomes:
+    """Outputs of the kernel, nobody traced."""
+    n = made.cohort.traits.size
+    return layout.Outcomes(
+        np.zeros(n, layout.OUTCOME), np.zeros((n, made.visits), layout.VISIT), np.zeros((1, 0), layout.TRACE),
+        np.zeros(0), np.full(n, -1), np.zeros(n, layout.MEMO),
+    )  # fmt: skip
+
+
+def against_lsoda(patients: int, repeats: int) -> list[Figure]:
     """The same patients, events and right-hand side by LSODA, at an error no better than ours.
 
     LSODA's own relative tolerance is set to the loosest power of ten whose error is
@@ -101,7 +128,19 @@ def against_lsoda(patients: int, repeats: int) -> Figure:
         ratios.append(theirs / mine)
     ratio = statistics.median(ratios)
     name = f"SciPy LSODA, rtol {peer:.0e}, compiled right-hand side"
-    return Figure("5 years of a patient, event loop in Python", patients / mine, "patients/s", error, name, ratio)
+    needed, theirs_needed = (evaluations(made, carry, until) for carry in (ours, lsoda(peer)))
+    return [
+        Figure("5 years of a patient, event loop in Python", patients / mine, "patients/s", error, name, ratio),
+        Figure("evaluations for it", needed, "a patient", error, name, theirs_needed / needed),
+    ]
+
+
+def evaluations(made: Bench, carry: Any, until: float) -> float:
+    """Evaluations of the right-hand side for one patient, rejected steps of ours left out."""
+    patients = made.cohort.traits.size
+    return EVALUATIONS * statistics.mean(
+        run_patient(made, i, carry, until, RELATIVE_TOLERANCE)[2] for i in range(patients)
+    )
 
 
 def worst(made: Any, truth: list[list[np.ndarray]], carry: Any, until: float) -> float:

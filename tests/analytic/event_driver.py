@@ -24,6 +24,7 @@ from tumorsim.scenario import Scenario
 from tumorsim.trial import Study, _cohort, _policy, _roster, _visit_events
 
 NEVER = np.inf
+EVALUATIONS = integrate.STAGES - 1  # of the right-hand side in one step of ours; the last of a step serves the next
 
 
 @dataclass
@@ -123,6 +124,7 @@ def scipy_solver(method: str, tolerance: float) -> Carry:
         )
         assert solved.success, solved.message
         p.work.y[:n] = solved.y[:, -1]
+        p.out["steps"] += solved.nfev / EVALUATIONS
         if solved.status == 1:
             p.out["death_time"] = solved.t[-1]
             p.out["death_cause"] = 1 + next(cause for cause in range(3) if solved.t_events[cause].size)
@@ -157,7 +159,10 @@ def count(p: Patient, lesions: int) -> int:
 def run_patient(
     made: Bench, i: int, carry: Carry, until: float, relative_tolerance: float = 1e-6, mortal: bool = False
 ) -> tuple[list[float], list[np.ndarray], float]:
-    """States before every event of patient row ``i``, and at death if ``mortal``: (days, states, accepted steps)."""
+    """States before every event of patient row ``i``, and at death if ``mortal``: (days, states, steps).
+
+    Steps are those accepted; of SciPy, evaluations of the right-hand side over those of one step of ours.
+    """
     p, cohort, policy = start_patient(made, i, relative_tolerance, mortal), made.cohort, made.policy[0]
     first, last = int(cohort.lesion_offset[i]), int(cohort.lesion_offset[i + 1])
     events = cohort.events[cohort.event_offset[i] : cohort.event_offset[i + 1]]

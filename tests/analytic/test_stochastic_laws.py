@@ -18,7 +18,7 @@ from tumorsim.kernels import layout
 from tumorsim.scenario import load
 
 LEVEL = 1e-3  # family-wise
-PATIENTS = 5_000
+PATIENTS = 4_000
 TURNOVER = 0.02
 
 

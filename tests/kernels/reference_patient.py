@@ -95,7 +95,13 @@ def slopes(t: float, y: np.ndarray, case: Case, vegf: np.ndarray | None = None) 
     cells = clones.sum(axis=1)
     volume = (cells + dead) / g["cell_density"]
     normalised = (maturity - v["baseline_maturity"]) / (1 - v["baseline_maturity"])
-    perfusion = 2 * capacity / (capacity + cells) * (1 + v["maturity_perfusion_gain"] * normalised) * (1 - embolised)
+    perfusion = (
+        2
+        * capacity
+        / (capacity + cells)
+        * np.maximum(0, 1 + v["maturity_perfusion_gain"] * normalised)
+        * (1 - embolised)
+    )
     oxygen = hill(perfusion, v["half_perfusion"])
     if vegf is None:
         vegf = steady_vegf(case, cells, dead, oxygen) + pulse
@@ -113,7 +119,7 @@ def slopes(t: float, y: np.ndarray, case: Case, vegf: np.ndarray | None = None) 
         * traffic["vegf_adhesion_half"]
         / (traffic["vegf_adhesion_half"] + vegf)
     )
-    uptake = uptake * (1 + traffic["maturity_gain"] * (maturity - v["baseline_maturity"]))
+    uptake = uptake * np.maximum(0, 1 + traffic["maturity_gain"] * (maturity - v["baseline_maturity"]))
     kill = np.zeros_like(clones)
     for i, p in enumerate(case.products):
         blood = N_DRUG * case.drugs.size + N_PRODUCT * i
@@ -203,7 +209,9 @@ def slopes_unreduced(t: float, z: np.ndarray, case: Case, lesions: int) -> np.nd
     v = case.traits["vessels"]
     cells = x[:, :4].sum(axis=1)
     normalised = (x[:, 6] - v["baseline_maturity"]) / (1 - v["baseline_maturity"])
-    perfusion = 2 * x[:, 5] / (x[:, 5] + cells) * (1 + v["maturity_perfusion_gain"] * normalised) * (1 - x[:, 7])
+    perfusion = (
+        2 * x[:, 5] / (x[:, 5] + cells) * np.maximum(0, 1 + v["maturity_perfusion_gain"] * normalised) * (1 - x[:, 7])
+    )
     made = secretion(case, cells, x[:, 4], hill(perfusion, v["half_perfusion"]))
     reduced = slopes(t, y, case, secreted + x[:, 8])
     return np.concatenate([reduced, made - v["vegf_clearance_rate"] * secreted])

@@ -24,9 +24,13 @@ def test_words_are_those_of_numpy(seed: int, stream: int, patient: int, occasion
     assert random.philox(seed, stream, patient, occasion, item) == tuple(expected)
 
 
-def test_negative_items_are_their_own() -> None:
-    """The session-wide draw of TACE uses item -1; it is no lesion's."""
-    assert random.uniform(1, random.STREAM_TACE, 3, 0, -1) != random.uniform(1, random.STREAM_TACE, 3, 0, 1)
+def test_the_draw_of_a_whole_session_is_no_lesions() -> None:
+    from tumorsim.cohort.burden import DE_NOVO_KEY, VISIBLE_KEY
+    from tumorsim.kernels.treat import WHOLE_SESSION
+
+    assert 1000 * max(DE_NOVO_KEY, VISIBLE_KEY) < WHOLE_SESSION
+    whole, first = (random.uniform(1, random.STREAM_TACE, 3, 0, item) for item in (WHOLE_SESSION, 1))
+    assert whole != first
 
 
 @pytest.mark.parametrize("word", [0, 1, 2**12 - 1, 2**12, 2**63, 2**64 - 1])
@@ -59,3 +63,44 @@ def test_neighbouring_keys_are_independent(change: str) -> None:
 def test_streams_have_numbers_of_their_own() -> None:
     streams = [value for name, value in vars(random).items() if name.startswith("STREAM_")]
     assert len(streams) == len(set(streams)) > 15
+
+
+def test_every_stream_follows_the_laws() -> None:
+    """Uniform along patients, items and occasions; normal; squared normal, where Box-Muller would fail first."""
+    patients, still = MANY[:20_000], np.full(20_000, 3)
+    found: dict[str, float] = {}
+    for name, stream in vars(random).items():
+        if not name.startswith("STREAM_"):
+            continue
+        along = {
+            "patients": random.uniforms(17, stream, patients, 1, 2),
+            "items": random.pair_uniforms(17, stream, still, 1, patients),
+            "occasions": np.concatenate([random.uniforms(17, stream, patients[:100], k, 2) for k in range(200)]),
+        }
+        found |= {f"{name} along {what}": stats.kstest(u, "uniform").pvalue for what, u in along.items()}
+        z = random.normals(17, stream, patients, 1, 2)
+        found[f"{name} normal"] = stats.kstest(z, "norm").pvalue
+        found[f"{name} normal, squared"] = stats.kstest(z**2, stats.chi2(1).cdf).pvalue
+    worst = min(found, key=found.__getitem__)
+    print(f"\n{len(found)} KS tests of {patients.size} draws: smallest p {found[worst]:.2g} ({worst})")
+    assert found[worst] > LEVEL / len(found)
+
+
+def test_no_two_streams_move_together() -> None:
+    scores = np.stack(
+        [random.normals(17, stream, MANY[:20_000], 1, 2) for name, stream in vars(random).items() if "STREAM_" in name]
+    )
+    z = np.abs(np.corrcoef(scores) * np.sqrt(scores.shape[1]))[np.triu_indices(len(scores), 1)]
+    bound = stats.norm.isf(LEVEL / 2 / z.size)
+    print(f"\n{z.size} correlations between streams: largest |z| {z.max():.2f}, bound {bound:.2f}")
+    assert z.max() < bound
+
+
+def test_every_door_opens_on_the_same_draw() -> None:
+    """Scalars, arrays and pairs; signed and unsigned keys."""
+    few = MANY[:50]
+    array = random.uniforms(9, 3, few, 2, 5)
+    np.testing.assert_array_equal(array, random.pair_uniforms(9, 3, few, 2, np.full(50, 5)))
+    assert array[7] == random.uniform(9, 3, 7, 2, 5) == random.uniform(np.uint64(9), np.uint64(3), np.int64(7), 2, 5)
+    assert random.normals(9, 3, few, 2, 5)[7] == random.normal(9, 3, 7, 2, 5)
+    assert random.exponential(9, 3, 7, 2, 5) == -np.log(array[7])

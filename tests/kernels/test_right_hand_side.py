@@ -11,6 +11,10 @@ from scipy.integrate import solve_ivp
 from tumorsim.api import study_of
 from tumorsim.kernels import layout
 from tumorsim.kernels.derivatives import derivatives
+from tumorsim.params.base import Process
+from tumorsim.params.cell_product import CellModel
+from tumorsim.params.disease import KERNEL_PROCESSES
+from tumorsim.params.drug import DrugModel
 from tumorsim.scenario import load
 
 SCENARIOS = {"adjuvant": "scenarios/hcc_adjuvant_cik_rct.yaml", "advanced": "scenarios/hcc_sorafenib_cik.yaml"}
@@ -19,7 +23,7 @@ RNG = np.random.default_rng(20)
 
 
 def cases(setting: str) -> list[Case]:
-    """Patients with individual parameters; effects that the library leaves at zero are switched on."""
+    """Patients in whom no two parameters are equal; effects that the library leaves at zero are switched on."""
     study = study_of(load(SCENARIOS[setting], [f"population.patients={PATIENTS}"]))
     cohort = bench(study, 1, np.arange(PATIENTS), []).cohort
     for name, value in {
@@ -30,6 +34,10 @@ def cases(setting: str) -> list[Case]:
     }.items():  # fmt: skip
         cohort.drugs[name] = value
     cohort.products["car_gain"] = 0.6
+    for process in KERNEL_PROCESSES:
+        scatter(cohort.traits[process], getattr(study.disease, process))
+    scatter(cohort.drugs, DrugModel)
+    scatter(cohort.products, CellModel)
     found = []
     for i in range(PATIENTS):
         slots = np.zeros(LESIONS, layout.SLOT)
@@ -38,6 +46,13 @@ def cases(setting: str) -> list[Case]:
         intake = np.array([(RNG.uniform(0.0, 900.0), RNG.choice([np.inf, 0.0, 40.0]))], dtype=layout.INTAKE)
         found.append(Case(cohort.traits[i], cohort.drugs[i], cohort.products[i], intake, slots))
     return found
+
+
+def scatter(records: np.ndarray, block: Process | type[Process]) -> None:
+    """Each parameter times a number of its own within its bounds: two that are equal in the library could be exchanged."""
+    for name in block.names():
+        low, high = block.bounds(name)
+        records[name] = np.clip(records[name] * np.exp(RNG.normal(0.0, 0.4, records[name].shape)), low, 0.99 * high)
 
 
 def random_state(case: Case) -> np.ndarray:

@@ -49,13 +49,14 @@ COUPLING = np.array(
     ]
 )
 
-# Absolute tolerances: the amounts below which a state does not matter.
+# Absolute tolerances at a relative one of 1e-6. Clones are held to 1e-6 of one cell: what a lesion grows into
+# years after a treatment left a few cells is decided by the error of those few.
 ATOL_DRUG = 1e-5  # mg
 ATOL_EFFECTORS = 0.01  # cells in the body
-ATOL_LESION_EFFECTORS = 1e-4  # cells in a lesion
-ATOL_CLONE = 1e-3  # cells
-ATOL_CELLS = 0.01  # dead cells, capacity
-ATOL_FRACTION = 1e-11  # memory, reserve, hazards, maturity, embolised fraction
+ATOL_LESION_EFFECTORS = 1e-5  # cells in a lesion
+ATOL_CLONE = 1e-6  # cells
+ATOL_CELLS = 1e-5  # dead cells, capacity
+ATOL_FRACTION = 1e-12  # memory, reserve, hazards, maturity, embolised fraction
 ATOL_VEGF = 1e-5  # pg/mL
 ATOL_EXTINCTION = 1e-6
 
