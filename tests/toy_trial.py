@@ -155,6 +155,7 @@ def _arm(
     taken = scheduled <= np.minimum(censor, death)[:, None]
     out = _visits(setting, covariates, onset, viable_onset, scheduled, taken, noise, depth - (0.12 if arm else 0.0))
     resistant = 0.7 * onset
+    regrown = 0.9 * onset if setting == "advanced" else np.full(n, np.nan)
     infusions = np.zeros(n, dtype=np.int16)
     if arm:
         infusions = np.minimum(16, (np.fmin(death, censor) / 26.0).astype(np.int16) + 1)
@@ -168,6 +169,7 @@ def _arm(
         "infusions": infusions,
         "cells_infused": infusions * 6.4e9 * covariates["lymphocyte_factor"],
         "resistant_time": np.where(resistant <= np.minimum(cutoff, death), resistant, np.nan),
+        "resistant_regrowth_time": np.where(regrown <= np.minimum(cutoff, death), regrown, np.nan),
         "lesions_extinct": (np.arange(n) % 3).astype(np.int16),
         "steps": np.full(n, 900 + 10 * arm, dtype=np.int64),
         "status": np.zeros(n, dtype=np.int8),

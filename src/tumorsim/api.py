@@ -11,7 +11,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +108,7 @@ class Result:
         import numpy as np
         import pandas as pd
 
-        declared = _group(group)
+        declared = [v for v in _group(group) if v.name in self.data.arrays]  # an older layout lacks some
         dims = max((v.dims for v in declared), key=len)
         axes = self._axes()
         index = pd.MultiIndex.from_product([axes[name] for name in dims], names=dims)
@@ -260,7 +260,10 @@ def run(
     started = time.perf_counter()
     count = threads or default_threads()
     data = simulate(scenario, threads=count, progress=progress, notify=notify)
-    told = summary.build(data, scenario.name, scenario.title, scenario.seed, scenario.endpoints, scenario.targets)
+    told = summary.build(
+        data, scenario.name, scenario.title, scenario.seed, scenario.endpoints, scenario.targets,
+        scenario.trial.matching,
+    )  # fmt: skip
     inputs = {"scenario": scenario.source_text, "resolved": scenario.resolved_text}
     made = provenance.collect(scenario.seed, count, inputs, wall_time=time.perf_counter() - started)
     path = store.write(
@@ -318,6 +321,8 @@ def replay(
     held = store.read(path)
     scenario = read_resolved(held.scenario_text)
     again = simulate(scenario, threads=threads, progress=progress, notify=notify)
+    # what an older layout does not hold cannot be compared
+    again = replace(again, arrays={name: array for name, array in again.arrays.items() if name in held.data.arrays})
     differing = [str(found) for found in store.compare(held.data, again)]
     if not differing:
         return []

@@ -93,8 +93,9 @@ def safe(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _group(name: str) -> list[Variable]:
-    return [variable for variable in VARIABLES if variable.group == name]
+def _group(stored: StoredResult, name: str) -> list[Variable]:
+    """Variables of a group that the file holds; one of an older layout lacks some."""
+    return [variable for variable in VARIABLES if variable.group == name and variable.name in stored.data.arrays]
 
 
 def _cells(array: NDArray[Any], labels: Sequence[str] = ()) -> list[str]:
@@ -124,7 +125,7 @@ def _rows(
     stored: StoredResult, group: str, axes: Sequence[str], rows_of: Callable[[int], tuple[Any, list[list[str]]]]
 ) -> Iterator[Sequence[str]]:
     """Header, then arm after arm: arm, axis columns, variables."""
-    variables = _group(group)
+    variables = _group(stored, group)
     yield ["arm", *axes, *(variable.name for variable in variables)]
     for arm, name in enumerate(stored.data.arms):
         rows, axis_columns = rows_of(arm)
@@ -175,7 +176,7 @@ def _meanings(stored: StoredResult) -> Iterator[Sequence[str]]:
         for axis in axes:
             unit, doc = AXES[axis]
             yield [table, "patient" if axis == "trace" else axis, unit, "", doc]
-        for variable in _group(group):
+        for variable in _group(stored, group):
             yield [table, variable.name, variable.unit, " | ".join(variable.labels), variable.doc]
     for name, label in zip(stored.data.arms, stored.data.labels, strict=True):
         yield ["patients.csv", "arm", "1", safe(name), safe(label)]

@@ -15,6 +15,7 @@ YEAR: Final = 365.25
 # both shipped scenarios with 100 and 400 patients on one core of a busy server. Advanced patients
 # have more lesions and denser visits. Only the estimate that `check` prints rests on these.
 SECONDS_PER_PATIENT_YEAR: Final = {"adjuvant": 1.0e-3, "advanced": 3.5e-3}
+_ALLOCATED: Final = {"observational": "each in one arm, not randomised"}
 # imports, loading of compiled kernels, statistics and writing of the result
 SECONDS_BASE: Final = 4.0
 
@@ -102,7 +103,7 @@ def plan_text(planned: dict[str, Any]) -> str:
         f"{planned['scenario']}: {planned['title']}",
         f"  disease     {planned['disease']}, setting {planned['setting']}",
         f"  patients    {planned['patients']} virtual patients, "
-        + ("each in every arm" if twins else "randomised to one arm each")
+        + ("each in every arm" if twins else _ALLOCATED.get(planned["allocation"], "randomised to one arm each"))
         + f", seed {planned['seed']}",
         f"  follow-up   {span['shortest']:.4g} to {span['longest']:.4g} months, {planned['visits']} visits at most",
         f"  end points  {', '.join(planned['endpoints'])}; {_figures(planned['targets'])} to compare with",

@@ -211,6 +211,65 @@ def randomised_patients_fill_the_arms(draft: Draft) -> Iterator[Finding]:
         )
 
 
+def assignment_fits_the_arms(draft: Draft) -> Iterator[Finding]:
+    """An observational cohort compares one treated arm with the reference, and says who is treated."""
+    trial, names = draft.blocks.get("trial"), draft.arm_names
+    if trial is None:
+        return
+    path, observational = ("trial", "assignment"), trial.allocation == "observational"
+    if observational and trial.assignment is None:
+        yield (
+            ("trial", "allocation"),
+            "observational needs an assignment, who is treated, e.g. assignment: {arm: cik, share: 44 %}",
+        )
+    elif not observational and trial.assignment is not None:
+        yield path, f"assignment needs allocation: observational; with {trial.allocation} leave it out"
+    if not observational or trial.assignment is None or not names or None in names:
+        return
+    if len(names) != 2:
+        yield ("trial", "allocation"), f"observational compares two arms, the reference first, not {len(names)}"
+    elif trial.assignment.arm not in names:
+        near = suggestion(trial.assignment.arm, [str(name) for name in names])
+        yield (*path, "arm"), f'"{trial.assignment.arm[:40]}" is no arm{near}; the treated arm is {names[1]}'
+    elif trial.assignment.arm == names[0]:
+        yield (*path, "arm"), f'"{names[0]}" is the reference, which must not be treated; write "{names[1]}"'
+
+
+def membership_can_be_told(draft: Draft) -> Iterator[Finding]:
+    """Whoever counts as treated by a first infusion needs one in the plan."""
+    trial = draft.blocks.get("trial")
+    if trial is None or trial.assignment is None or trial.assignment.membership != "received":
+        return
+    names = draft.arm_names
+    arm = names.index(trial.assignment.arm) if trial.assignment.arm in names else None
+    if arm is None or "arms" not in draft.blocks:
+        return
+    if not any(route[1] == arm and given.KEY == "infusion" for route, given in draft.treatments):
+        yield (
+            ("trial", "assignment", "membership"),
+            f'"received" counts from the first cell infusion, and arm {names[arm]} has none; write "intended"',
+        )
+
+
+def matching_needs_an_observational_cohort(draft: Draft) -> Iterator[Finding]:
+    """Arms made by lot, or of the same patients, have nothing to match."""
+    trial = draft.blocks.get("trial")
+    if trial is not None and trial.matching is not None and trial.allocation != "observational":
+        rule = f"matching needs allocation: observational; with {trial.allocation} the arms are alike already"
+        yield ("trial", "matching"), rule
+
+
+def matched_targets_have_a_matching(draft: Draft) -> Iterator[Finding]:
+    """A matched figure is compared with a matched analysis."""
+    trial = draft.blocks.get("trial")
+    if trial is None or trial.matching is not None:
+        return
+    for i, target in draft.targets():
+        if target.analysis == "matched":
+            example = "matching: {covariates: [multiple_tumours, diameter]}"
+            yield ("targets", i, "analysis"), f"matched needs trial.matching, e.g. {example}"
+
+
 def salvage_fits_the_setting(draft: Draft) -> Iterator[Finding]:
     """Curative re-treatment is for recurrence after curative treatment."""
     salvage = draft.blocks.get("after_progression")
@@ -231,6 +290,10 @@ RULES: tuple[Callable[[Draft], Iterator[Finding]], ...] = (
     courses_agree_on_their_end,
     ratio_fits_the_arms,
     randomised_patients_fill_the_arms,
+    assignment_fits_the_arms,
+    membership_can_be_told,
+    matching_needs_an_observational_cohort,
+    matched_targets_have_a_matching,
     salvage_fits_the_setting,
 )
 

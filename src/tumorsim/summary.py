@@ -23,6 +23,7 @@ from tumorsim.endpoints import (
 )
 from tumorsim.endpoints.response import SHORT_NAMES, Criteria
 from tumorsim.endpoints.survival import COMPETING
+from tumorsim.params.design import Matching
 from tumorsim.params.targets import Target
 from tumorsim.statistics import (
     HazardRatio,
@@ -36,6 +37,7 @@ from tumorsim.statistics import (
     restricted_mean_difference,
     windowed_hazard_ratios,
 )
+from tumorsim.statistics.subgroups import subgroup_effects
 from tumorsim.targets import MONTH, evaluate_targets
 from tumorsim.variables import CAUSES, TrialData
 
@@ -52,6 +54,7 @@ def build(
     seed: int,
     endpoints: Sequence[str] = (),
     targets: Sequence[Target] = (),
+    matching: Matching | None = None,
 ) -> dict[str, Any]:
     """Summary of a finished trial; NaN and what cannot be estimated are None.
 
@@ -65,12 +68,15 @@ def build(
         Names of end points; all of the trial's setting if empty.
     targets
         Reported figures to set beside the simulated ones.
+    matching
+        Of an observational cohort: the matched analysis beside the whole one.
 
     Returns
     -------
     dict
         Keys ``scenario``, ``title``, ``seed``, ``patients``, ``allocation``,
-        ``setting``, ``arms``, ``comparisons``, ``targets``; the members are listed
+        ``setting``, ``arms``, ``comparisons``, ``subgroups``, ``matching``,
+        ``targets``; the members are listed
         in docs/theory/endpoints.md, "The summary".
 
     Raises
@@ -94,7 +100,9 @@ def build(
             for name in names
             for arm in range(1, len(data.arms))
         ],
-        "targets": evaluate_targets(targets, data, seed),
+        "subgroups": [row for arm in range(1, len(data.arms)) for row in _subgroups(data, names[0], arm)],
+        "matching": None if matching is None else _matching(data, matching, outcomes),
+        "targets": evaluate_targets(targets, data, seed, matching=matching),
     }
     return _json_safe(summary)  # type: ignore[no-any-return]
 
@@ -210,6 +218,65 @@ def _comparison(
 def _window(start: float, stop: float, ratio: HazardRatio) -> dict[str, Any]:
     mc = None if ratio.hr is None or ratio.mc_se is None else ratio.hr * ratio.mc_se
     return {"from": start, "to": stop, "hr": ratio.hr, "ci": list(ratio.ci), "mc_se": mc, "events": list(ratio.events)}
+
+
+def _subgroups(data: TrialData, name: str, arm: int) -> list[dict[str, Any]]:
+    """Hazard ratios of the first end point within subgroups."""
+    return [
+        {
+            "endpoint": name,
+            "arm": data.arms[arm],
+            "reference": data.arms[0],
+            "factor": row.factor,
+            "level": row.level,
+            "n": row.n,
+            "events": list(row.ratio.events),
+            "hr": row.ratio.hr,
+            "ci": list(row.ratio.ci),
+            "p_heterogeneity": row.heterogeneity,
+        }
+        for row in subgroup_effects(data, name, arm, 0)
+    ]
+
+
+def _matching(data: TrialData, matching: Matching, outcomes: dict[str, list[Survival]]) -> dict[str, Any]:
+    """Balance, and each end point before and after matching."""
+    from tumorsim.statistics.observational import REFERENCE, TREATED, matched
+
+    found = matched(data, matching)
+    after = {name: [_in_months(outcome(found.data, name, arm)) for arm in (REFERENCE, TREATED)] for name in outcomes}
+    differences = {side: [getattr(row, side) for row in found.balance] for side in ("before", "after")}
+    return {
+        "arm": data.arms[TREATED],
+        "reference": data.arms[REFERENCE],
+        "caliper": matching.caliper,
+        "patients": list(found.patients),
+        "pairs": len(found.pairs),
+        "balance": [vars(row) for row in found.balance],
+        "largest_difference": {
+            side: max((abs(one) for one in ones if one is not None), default=None) for side, ones in differences.items()
+        },
+        "endpoints": [
+            {"endpoint": name, "before": _effect(outcomes[name]), "after": _effect(after[name])} for name in outcomes
+        ],
+    }
+
+
+def _effect(arms: Sequence[Survival]) -> dict[str, Any]:
+    """Hazard ratio of the second arm against the first, and both medians, the reference's last."""
+    one, other = arms[1], arms[0]
+    ratio, curves = hazard_ratio(one, other), [kaplan_meier(*side.analysed) for side in (one, other)]
+    return {
+        "hr": ratio.hr,
+        "ci": list(ratio.ci),
+        "mc_se": None if ratio.hr is None or ratio.mc_se is None else ratio.hr * ratio.mc_se,
+        "p_logrank": ratio.p_logrank,
+        "n": list(ratio.n),
+        "events": list(ratio.events),
+        "medians": [curve.median for curve in curves],
+        "median_cis": [list(curve.median_interval()) for curve in curves],
+        "reason": ratio.reason,
+    }
 
 
 def _json_safe(value: Any) -> Any:

@@ -3,11 +3,14 @@
 Every quantity is one function of drawn patients. Read once over all virtual
 patients it gives the simulated value; read over many drawn studies of the
 published size it gives the predictive interval. So both use the estimator of the
-source. Docs: docs/theory/statistics.md, "Predictive intervals".
+source. A matched analysis draws studies and matches each; a subgroup is a trial in
+which the other patients belong to no arm. Docs: docs/theory/statistics.md,
+"Predictive intervals", and docs/theory/observational.md.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -25,7 +28,9 @@ from tumorsim.endpoints import (
     treatment_received,
 )
 from tumorsim.endpoints.response import SHORT_NAMES
-from tumorsim.endpoints.survival import EVENT, TUMOUR, FloatArray, IntArray, follow_up
+from tumorsim.endpoints.survival import EVENT, TUMOUR, BoolArray, FloatArray, IntArray, follow_up
+from tumorsim.params.design import Matching
+from tumorsim.params.subgroups import read_subgroup
 from tumorsim.params.targets import Quantity, Target
 from tumorsim.statistics import StudySampler, cumulative_incidence, predictive_interval
 from tumorsim.statistics.resampling import (
@@ -43,17 +48,58 @@ Draws = Sequence[IntArray]
 _ROUNDING = 1e-9  # months become days and back
 
 # internal unit -> unit of reports, by dimension
-_UNITS = {"duration": ("month", 1.0 / MONTH), "rate": ("1/year", YEAR), "cells": ("cell", 1.0)}
+_UNITS = {
+    "duration": ("month", 1.0 / MONTH),
+    "rate": ("1/year", YEAR),
+    "cells": ("cell", 1.0),
+    "length": ("mm", 1e-3),
+}
 
 
 class Reader:
     """Reads quantities off one finished trial; outcomes and draws are made once."""
 
-    def __init__(self, data: TrialData, seed: int, resamples: int = RESAMPLES) -> None:
+    def __init__(
+        self, data: TrialData, seed: int, resamples: int = RESAMPLES, matching: Matching | None = None
+    ) -> None:
         self.data = data
+        self.matching = matching
         members = tuple(np.flatnonzero(follow_up(data, arm)[1]) for arm in range(len(data.arms)))
         self.sampler = StudySampler(members, data.allocation == "twins", seed, resamples)
         self._outcomes: dict[tuple[str, int], Survival] = {}
+        self._views: dict[tuple[str, str | None], Reader] = {("whole", None): self}
+
+    def view(self, analysis: str, subgroup: str | None) -> Reader:
+        """The reader of one analysis of the same studies.
+
+        Parameters
+        ----------
+        analysis
+            ``whole`` or ``matched``.
+        subgroup
+            As in a target; None for everybody.
+        """
+        key = (analysis, subgroup)
+        if key not in self._views:
+            self._views[key] = self._matched() if subgroup is None else self.view(analysis, None)._within(subgroup)
+        return self._views[key]
+
+    def _matched(self) -> Reader:
+        from tumorsim.statistics.observational import MatchedSampler
+
+        if self.matching is None:
+            raise ValueError("a matched analysis needs trial.matching")
+        other = Reader(self.data, self.sampler.seed, self.sampler.resamples)
+        other.sampler = MatchedSampler.of(self.sampler, self.data, self.matching)
+        return other
+
+    def _within(self, subgroup: str) -> Reader:
+        from tumorsim.statistics.observational import restricted
+
+        chosen = read_subgroup(subgroup).members(self.data.arrays)
+        other = Reader(restricted(self.data, chosen), 0)
+        other.sampler = self.sampler
+        return other
 
     def outcome(self, name: str, arm: int) -> Survival:
         """One end point of one arm."""
@@ -150,13 +196,39 @@ def _recurrences(reader: Reader, quantity: Quantity, arms: Sequence[int], draws:
 
 
 def _follow_up(reader: Reader, quantity: Quantity, arms: Sequence[int], draws: Draws) -> FloatArray:
-    times = [observed_time(reader.data, arm)[0][drawn] for arm, drawn in zip(arms, draws, strict=True)]
-    return np.asarray(np.median(np.concatenate(times, axis=1), axis=1))
+    return _median([np.where(in_, time, np.nan) for time, in_ in (observed_time(reader.data, a) for a in arms)], draws)
+
+
+def _diameter(reader: Reader, quantity: Quantity, arms: Sequence[int], draws: Draws) -> FloatArray:
+    diameter = np.asarray(reader.data["index_diameter"], dtype=np.float64) * 1e3  # mm, internal unit um
+    return _median([np.where(in_, diameter, np.nan) for in_ in _included(reader, arms)], draws)
+
+
+def _median(values: Sequence[FloatArray], draws: Draws) -> FloatArray:
+    """Median over the arms together; NaN is not in the analysis."""
+    drawn = np.concatenate([one[places] for one, places in zip(values, draws, strict=True)], axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # nobody is in the analysis: the median is NaN
+        return np.asarray(np.nanmedian(drawn, axis=1))
+
+
+def _multiple(reader: Reader, quantity: Quantity, arms: Sequence[int], draws: Draws) -> FloatArray:
+    included = _included(reader, arms)
+    return _ratio([one & (np.asarray(reader.data["index_number"]) > 1) for one in included], included, draws)
+
+
+def _pairs(reader: Reader, quantity: Quantity, arms: Sequence[int], draws: Draws) -> FloatArray:
+    return _sum(_included(reader, arms), draws)
+
+
+def _included(reader: Reader, arms: Sequence[int]) -> list[BoolArray]:
+    return [follow_up(reader.data, arm)[1] for arm in arms]
 
 
 def _received(reader: Reader, quantity: Quantity, arms: Sequence[int], draws: Draws) -> FloatArray:
-    infusions, cells, _ = treatment_received(reader.data, arms[0])
-    return np.asarray((infusions if quantity.subject == "infusions.mean" else cells)[draws[0]].mean(axis=1))
+    infusions, cells, included = treatment_received(reader.data, arms[0])
+    received = infusions if quantity.subject == "infusions.mean" else cells
+    return _ratio([np.where(included, received, 0.0)], [included], draws)
 
 
 def _response(reader: Reader, quantity: Quantity, arms: Sequence[int], draws: Draws) -> FloatArray:
@@ -194,45 +266,62 @@ _OTHER_READERS: dict[str, Callable[[Reader, Quantity, Sequence[int], Draws], Flo
     "follow_up": _follow_up,
     "infusions": _received,
     "cells": _received,
+    "multiple": _multiple,
+    "diameter": _diameter,
+    "matching": _pairs,
     "response": _response,
 }
 
 
-def _arms_of(target: Target, data: TrialData) -> list[int]:
+def arms_of(target: Target, arms: Sequence[str]) -> list[int]:
+    """Places of the arms a target is about: the arm, the arm and its reference, or all.
+
+    Raises
+    ------
+    ValueError
+        No such arm, or the reference compared with itself.
+    """
     if target.arm is None:
-        return list(range(len(data.arms)))
+        return list(range(len(arms)))
     for name in (target.arm, target.reference):
-        if name is not None and name not in data.arms:
-            raise ValueError(f"{target.id}: {name!r} is no arm; the arms are {', '.join(data.arms)}")
-    arm = data.arms.index(target.arm)
+        if name is not None and name not in arms:
+            raise ValueError(f"{target.id}: {name!r} is no arm; the arms are {', '.join(arms)}")
+    arm = list(arms).index(target.arm)
     if target.parsed.rule.scope != "comparison":
         return [arm]
-    reference = 0 if target.reference is None else data.arms.index(target.reference)
+    reference = 0 if target.reference is None else list(arms).index(target.reference)
     if arm == reference:
         raise ValueError(f"{target.id}: {target.arm} is the reference and cannot be compared with itself")
     return [arm, reference]
 
 
+def simulate_quantity(
+    quantity: Quantity, arms: Sequence[int], sizes: Sequence[int] | None, reader: Reader
+) -> float:
+    """The quantity over all virtual patients, internal units; counts scaled to a study of ``sizes`` patients."""
+    if any(reader.sampler.members[arm].size == 0 for arm in arms):
+        return float("nan")
+    whole = [reader.sampler.everyone(arm) for arm in arms]
+    if not quantity.rule.count:
+        return float(reader.read(quantity, arms, whole)[0])
+    assert sizes is not None  # the block demands it of counts
+    each = [reader.read(quantity, [arm], [drawn])[0] for arm, drawn in zip(arms, whole, strict=True)]
+    scale = [size / reader.sampler.members[arm].size for size, arm in zip(sizes, arms, strict=False)]
+    return float(np.dot(each, scale))
+
+
 def _simulate(target: Target, reader: Reader, level: float) -> tuple[float, tuple[float, float] | None]:
     """Simulated value and predictive interval, internal units."""
-    quantity, arms, sampler = target.parsed, _arms_of(target, reader.data), reader.sampler
-    if any(sampler.members[arm].size == 0 for arm in arms):
-        return float("nan"), None
-    whole = [sampler.everyone(arm) for arm in arms]
-    sizes = target.n
-    if quantity.rule.count:
-        assert sizes is not None  # the block demands it of counts
-        each = [reader.read(quantity, [arm], [drawn])[0] for arm, drawn in zip(arms, whole, strict=True)]
-        scale = [size / drawn.shape[1] for size, drawn in zip(sizes, whole, strict=True)]
-        simulated = float(np.dot(each, scale))
-    else:
-        simulated = float(reader.read(quantity, arms, whole)[0])
-    if sizes is None:
+    reader = reader.view(target.analysis, target.subgroup)
+    quantity, arms, sampler, sizes = target.parsed, arms_of(target, reader.data.arms), reader.sampler, target.n
+    simulated = simulate_quantity(quantity, arms, sizes, reader)
+    if sizes is None or any(sampler.members[arm].size == 0 for arm in arms):
         return simulated, None
-    draws = [sampler.draw(arm, size) for arm, size in zip(arms, sizes, strict=True)]
+    draws = sampler.draws(arms, sizes)
     ends = predictive_interval(reader.read(quantity, arms, draws), level)
     if ends is not None and ends[0] == ends[1] and (quantity.rule.count or quantity.rule.fraction):
-        ends = _none_or_all(simulated, quantity, sum(one.shape[1] for one in whole), sum(sizes), level) or ends
+        patients = sum(sampler.members[arm].size for arm in arms)
+        ends = _none_or_all(simulated, quantity, patients, sum(sizes), level) or ends
     return simulated, ends
 
 
@@ -268,6 +357,8 @@ def _row(target: Target, simulated: float, ends: tuple[float, float] | None) -> 
         "id": target.id,
         "quantity": target.quantity,
         "arm": target.arm,
+        "analysis": target.analysis,
+        "subgroup": target.subgroup,
         "reported": _json(target.reported, factor),
         "reported_ci": _pair(target.reported_ci, factor),
         "reported_range": _pair(target.reported_range, factor),
@@ -286,7 +377,13 @@ def _row(target: Target, simulated: float, ends: tuple[float, float] | None) -> 
 
 
 def evaluate_targets(
-    targets: Sequence[Target], data: TrialData, seed: int, *, resamples: int = RESAMPLES, level: float = LEVEL
+    targets: Sequence[Target],
+    data: TrialData,
+    seed: int,
+    *,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    matching: Matching | None = None,
 ) -> list[dict[str, Any]]:
     """Each reported figure beside the simulated one; JSON-safe, times in months.
 
@@ -300,6 +397,8 @@ def evaluate_targets(
         Seed of the scenario; keys the draws of the predictive intervals.
     resamples, level
         Studies drawn, and level of the interval.
+    matching
+        Of the scenario; needed by targets of a matched analysis.
 
     Returns
     -------
@@ -311,5 +410,5 @@ def evaluate_targets(
         ``within_tolerance``: simulated and reported differ by at most
         ``tolerance``, or simulated lies in the reported range.
     """
-    reader = Reader(data, seed, resamples)
+    reader = Reader(data, seed, resamples, matching)
     return [_row(target, *_simulate(target, reader, level)) for target in targets]

@@ -1,7 +1,8 @@
 """A virtual trial: arms x patients with common random numbers.
 
 Every virtual patient enters every arm with the same biology, the same enrolment date
-and the same luck (allocation ``twins``), or exactly one arm (``randomised``).
+and the same luck (allocation ``twins``), or exactly one arm: by lot (``randomised``) or
+by what is known of the patient (``observational``).
 Imports nothing of the scenario: it receives the blocks it needs.
 """
 
@@ -11,12 +12,15 @@ import time as clock
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from tumorsim.cohort import VirtualPatients, draw, individual
+from tumorsim.cohort.assignment import meant_for_treatment
 from tumorsim.cohort.covariates import Floats, Ints
 from tumorsim.interventions.base import Intervention, Recipients, Rows
 from tumorsim.interventions.events import EventTable, Roster, build_events, merge, roster_of, stop_rules
@@ -99,7 +103,7 @@ def run_trial(
     """
     numbers = np.arange(study.population.patients, dtype=np.int64) if numbers is None else numbers
     patients = draw(study.disease, study.population, study.design, numbers, study.seed)
-    assigned = _assign(study, numbers)
+    assigned = _assign(study, patients)
     roster = _roster(study)
     recipients = Recipients(
         numbers, patients.covariates["weight"], patients.body_surface, patients.covariates["lymphocyte_factor"]
@@ -108,28 +112,73 @@ def run_trial(
     times = np.arange(0.0, study.design.horizon, study.output.interval)
     total = int(assigned.sum())
     done = 0
-    arms = []
-    for a, arm in enumerate(study.arms):
-        events = merge(build_events(arm.treatments, roster, recipients, study.seed, study.design.horizon), visits)
-        outcomes = _outcomes(numbers, assigned[a], study.output.traced_patients, visit_count, times)
-        cohort = _cohort(study, arm, patients, roster, events)
-        done = _simulate(cohort, _policy(study, roster, recipients, relative_tolerance), outcomes, assigned[a],
+    arms: dict[int, layout.Outcomes] = {}
+    observed = study.design.assignment if study.design.allocation == "observational" else None
+    for a in _order(study):
+        arm = study.arms[a]
+        planned = build_events(arm.treatments, roster, recipients, study.seed, study.design.horizon)
+        blank = partial(_outcomes, numbers, traced=study.output.traced_patients, visits=visit_count, times=times)
+        arms[a] = blank(assigned=assigned[a])
+        cohort = _cohort(study, arm, patients, roster, merge(planned, visits))
+        done = _simulate(cohort, _policy(study, roster, recipients, relative_tolerance), arms[a], assigned[a],
                          threads, progress, done, total)  # fmt: skip
-        arms.append(outcomes)
-    data = _collect(study, patients, assigned, arms, times)
+        if observed is not None and observed.membership == "received" and arm.name == observed.arm:
+            treated = (assigned[a] > 0) & _received(planned, arms[a], patients)
+            total += int(assigned[a].sum()) - int(treated.sum())
+            assigned = _members(len(study.arms), a, treated)
+            arms[a] = _only(arms[a], blank(assigned=assigned[a]), treated)
+    data = _collect(study, patients, assigned, [arms[a] for a in sorted(arms)], times)
     _check(data)
     return data
 
 
-def _assign(study: Study, numbers: Ints) -> Floats:
+def _assign(study: Study, patients: VirtualPatients) -> Floats:
     """Whether a patient belongs to an arm, shape (arm, patient)."""
-    arms = len(study.arms)
+    arms, numbers, assignment = len(study.arms), patients.number, study.design.assignment
     if study.design.allocation == "twins":
         return np.ones((arms, numbers.size))
+    if study.design.allocation == "observational":
+        assert assignment is not None  # a rule between the blocks
+        treated = [arm.name for arm in study.arms].index(assignment.arm)
+        meant = meant_for_treatment(study.population, assignment, patients.covariates, numbers, study.seed)
+        return _members(arms, treated, meant)
     shares = np.array(study.design.ratio or [1.0] * arms, dtype=float)
     u = random.uniforms(study.seed, random.STREAM_ALLOCATION, numbers, 0, 0)
     chosen = np.searchsorted(np.cumsum(shares / shares.sum()), u, side="right").clip(max=arms - 1)
     return np.asarray(np.arange(arms)[:, None] == chosen, dtype=float)
+
+
+def _members(arms: int, treated: int, chosen: NDArray[np.bool_]) -> Floats:
+    """Membership when some are in the arm ``treated`` and all others in the other one. Shape (arm, patient)."""
+    place = np.where(chosen, treated, 1 - treated)
+    return np.asarray(np.arange(arms)[:, None] == place, dtype=float)
+
+
+def _order(study: Study) -> Sequence[int]:
+    """Order in which arms are simulated: in an observational cohort the treated one first.
+
+    Whoever of it never receives an infusion is counted, and simulated, as a control.
+    """
+    places = range(len(study.arms))
+    return places if study.design.allocation != "observational" else places[::-1]
+
+
+def _received(planned: EventTable, outcomes: layout.Outcomes, patients: VirtualPatients) -> NDArray[np.bool_]:
+    """Who was given a first infusion while still under observation. Shape (patient,)."""
+    rows = planned.rows()
+    infusion = rows.kind == layout.EVENT_INFUSION
+    first = np.full(patients.number.size, np.inf)
+    np.minimum.at(first, rows.patient[infusion], rows.time[infusion])
+    end = np.minimum(patients.traits["end"], patients.dropout)
+    return np.asarray((outcomes.event["infusions"] > 0) & (first <= end))
+
+
+def _only(found: layout.Outcomes, blank: layout.Outcomes, kept: NDArray[np.bool_]) -> layout.Outcomes:
+    """Outcomes of an arm that loses patients: ``blank``, filled for those who are ``kept``."""
+    blank.event[kept], blank.visit[kept] = found.event[kept], found.visit[kept]
+    traced = blank.trace_row >= 0
+    blank.trace[blank.trace_row[traced]] = found.trace[found.trace_row[traced]]
+    return blank
 
 
 def _roster(study: Study) -> Roster:

@@ -53,6 +53,7 @@ EACH = ("arm", "patient")
 VISIT = ("arm", "patient", "visit")
 TRACE = ("arm", "trace", "time")
 RESPONSES = ("not evaluable", "CR", "PR", "SD", "PD")
+# tumour: also liver failure in excess of what the patient would have had without it (docs/theory/hazards.md)
 CAUSES = ("alive", "tumour", "liver", "other")
 
 PATIENTS = (
@@ -81,7 +82,14 @@ PATIENTS = (
         "patients", "dropout_time", EACH, "day", "Loss to follow-up, from randomisation; NaN if none before cut-off."
     ),
     Variable("patients", "death_time", EACH, "day", "Death, from randomisation; NaN if alive at cut-off."),
-    Variable("patients", "death_cause", EACH, "1", "Cause of death.", CAUSES),
+    Variable(
+        "patients",
+        "death_cause",
+        EACH,
+        "1",
+        "Cause of death; a liver worn out by the tumour or its treatment counts as tumour.",
+        CAUSES,
+    ),
     Variable(
         "patients",
         "progression_time",
@@ -106,6 +114,14 @@ PATIENTS = (
         EACH,
         "day",
         "First time the drug-resistant fraction exceeds one half; NaN if never.",
+    ),
+    Variable(
+        "patients",
+        "resistant_regrowth_time",
+        EACH,
+        "day",
+        "First time the drug-resistant cells exceed half the viable cells at entry; NaN if never, and in the adjuvant"
+        " setting.",
     ),
     Variable("patients", "lesions_extinct", EACH, "1", "Lesions that died out.", count=True),
     Variable("patients", "steps", EACH, "1", "Accepted integration steps.", count=True),
@@ -190,7 +206,8 @@ class TrialData:
     setting
         ``adjuvant`` or ``advanced``.
     allocation
-        ``twins``: every virtual patient enters every arm. ``randomised``: one arm each.
+        ``twins``: every virtual patient enters every arm. ``randomised``: one arm each, by lot.
+        ``observational``: one arm each, by what is known of the patient.
     """
 
     arms: tuple[str, ...]
@@ -203,6 +220,9 @@ class TrialData:
     allocation: str = "twins"
 
     def __getitem__(self, name: str) -> NDArray[Any]:
+        if name not in self.arrays:
+            advice = "a result of an older layout lacks what came later: run its scenario again"
+            raise KeyError(f"{name!r} is not in this trial; {advice}")
         return self.arrays[name]
 
     @property

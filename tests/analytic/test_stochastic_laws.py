@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_cohorts import run
+from made_cohorts import run, typical
 from scipy import stats
+from scipy.integrate import cumulative_trapezoid
 
 from tumorsim.api import study_of
 from tumorsim.cohort import draw
@@ -239,3 +240,33 @@ def test_deaths_under_constant_hazards() -> None:
     print(f"\ndeaths: z {z}; KS of the waiting time p {everybody:.2g}, by cause {np.round(by_cause, 3)}")
     assert max(abs(value) for value in z.values()) < bound(len(z))
     assert min(everybody, *by_cause) > LEVEL / 4
+
+
+def test_livers_that_the_tumour_wears_out_are_counted_as_its_deaths() -> None:
+    """A lesion of constant volume takes from the reserve; causes fall as the two reserves, with and without it, say."""
+    hazards = {"other_rate": 2e-4, "age_slope": 0.0, "liver_rate": 1e-3, "liver_slope": 6.0, "tumour_rate": 0.0}
+    liver = {"decline_rate": 1e-4, "cirrhosis_decline_rate": 0.0, "tumour_cost": 8e-6}
+    cells, end = 1e10, 2500.0
+    growth = {"cell_density": 2.06e8}
+    traits = {"hazards": hazards, "liver": liver, "growth": growth, "memory": {"kill_rate": 0.0}}
+    made = run(PATIENTS, end, lesions=[deposit(cells, 1e-12)], traits=traits, seed=23)
+    entry = float(typical().cohort.traits["reserve"][0])
+
+    day = np.linspace(0.0, end, 20_001)
+
+    def failing(decline: float) -> np.ndarray:
+        return np.asarray(1e-3 * np.exp(6.0 * (0.5 - entry * np.exp(-decline * day))))
+
+    whole, background = failing(1e-4 + 8e-6 * cells / growth["cell_density"]), failing(1e-4)
+    alive = np.exp(-cumulative_trapezoid(whole + 2e-4, day, initial=0.0))
+    expected = {
+        layout.CAUSE_TUMOUR: np.trapezoid((whole - background) * alive, day),
+        layout.CAUSE_LIVER: np.trapezoid(background * alive, day),
+        layout.CAUSE_OTHER: np.trapezoid(2e-4 * alive, day),
+    }
+    cause = made.event["death_cause"]
+    z = {code: z_of_share(int((cause == code).sum()), PATIENTS, float(share)) for code, share in expected.items()}
+    z["alive"] = z_of_share(int((cause == layout.CAUSE_NONE).sum()), PATIENTS, float(alive[-1]))
+    print(f"\nattribution: z {z}, shares {expected}")
+    assert expected[layout.CAUSE_TUMOUR] > 0.2
+    assert max(abs(value) for value in z.values()) < bound(len(z))

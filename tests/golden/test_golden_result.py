@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tumorsim.api import Result
+from tumorsim.endpoints import outcome
+from tumorsim.export import to_csv
 from tumorsim.store import LAYOUT_VERSION, read
+from tumorsim.variables import VARIABLES
 from tumorsim.verify import verify
 
 HERE = Path(__file__).resolve().parent
@@ -33,6 +37,27 @@ def test_a_golden_result_stays_readable(path):
     assert stored.scenario_text == known["scenario"]
     assert stored.provenance == known["provenance"]
     assert path.stat().st_size <= 100_000
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_a_golden_result_gives_tables_of_what_it_holds(path, tmp_path):
+    stored = read(path)
+    result = Result(stored)
+    to_csv(path, tmp_path)
+    for group in ("patients", "visits", "trajectories"):
+        header = (tmp_path / f"{group}.csv").read_text(encoding="utf-8").partition("\n")[0].split(",")
+        held = {v.name for v in VARIABLES if v.group == group} & set(stored.data.arrays)
+        assert held
+        assert held <= set(header)
+        assert held <= set(result.to_frame(group).columns)
+        assert set(header) - held <= {"arm", "patient", "visit", "time"}
+
+
+def test_what_an_older_result_lacks_is_named_with_advice():
+    old = read(GOLDEN[0]).data
+    assert outcome(old, "resistance", 0).n == 3
+    with pytest.raises(KeyError, match=r"'resistant_regrowth_time' is not in this trial.*older layout.*again"):
+        old["resistant_regrowth_time"]
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)

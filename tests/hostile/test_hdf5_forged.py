@@ -17,7 +17,7 @@ import pytest
 
 from toy_result import forge, reseal, write_toy
 from toy_trial import make_trial
-from tumorsim.store import ResultError, read
+from tumorsim.store import LAYOUT_VERSION, ResultError, read
 from tumorsim.store.sealing import SEAL_SIZE, check_seal
 from tumorsim.variables import VARIABLES
 from tumorsim.verify import verify
@@ -171,8 +171,11 @@ FORGERIES: dict[str, tuple[Callable[[h5py.File], None], str]] = {
     "wrong shape": (put("patients/age", data=np.ones((2, 4)), chunks=(2, 4), **CHECKED), "expected if in 1 dimensions"),
     "a missing array": (lambda file: file.__delitem__("patients/age"), "patients/age: is missing"),
     "a missing group": (lambda file: file.__delitem__("provenance"), "provenance: is missing"),
-    "a foreign dataset": (put("patients/extra", data=np.ones(4), chunks=(4,), **CHECKED), "is no part of layout 1"),
-    "a foreign group": (lambda file: file.create_group("payload"), "is no part of layout 1"),
+    "a foreign dataset": (
+        put("patients/extra", data=np.ones(4), chunks=(4,), **CHECKED),
+        f"is no part of layout {LAYOUT_VERSION}",
+    ),
+    "a foreign group": (lambda file: file.create_group("payload"), f"is no part of layout {LAYOUT_VERSION}"),
     "a group for an array": (
         lambda file: (file.__delitem__("patients/age"), file.create_group("patients/age")),
         "is a group where a dataset is due",
@@ -183,8 +186,8 @@ FORGERIES: dict[str, tuple[Callable[[h5py.File], None], str]] = {
     ),
     "no format": (lambda file: file.attrs.__delitem__("format"), "no tumorsim result"),
     "a newer layout": (
-        lambda file: file.attrs.modify("layout_version", 2),
-        "has layout 2; this tumorsim",
+        lambda file: file.attrs.modify("layout_version", LAYOUT_VERSION + 1),
+        f"has layout {LAYOUT_VERSION + 1}; this tumorsim",
     ),
     "no layout": (lambda file: file.attrs.__delitem__("layout_version"), "is None, not a number from 1"),
     "layout 0": (lambda file: file.attrs.modify("layout_version", 0), "not a number from 1"),
@@ -237,7 +240,7 @@ FORGERIES: dict[str, tuple[Callable[[h5py.File], None], str]] = {
     "a negative length": (lambda file: file["statistics/rfs/length"].__setitem__(0, -1), "one length for each arm"),
     "a name that drives the terminal": (
         lambda file: file.create_group("\x1b]0;owned\x07"),
-        "\N{REPLACEMENT CHARACTER}]0;owned\N{REPLACEMENT CHARACTER}: is no part of layout 1",
+        f"\N{REPLACEMENT CHARACTER}]0;owned\N{REPLACEMENT CHARACTER}: is no part of layout {LAYOUT_VERSION}",
     ),
 }
 
@@ -340,9 +343,9 @@ def test_verify_a_whole_file(path):
     report = verify(path)
     assert report.ok, str(report)
     assert report.digest == read(path).digest
-    assert report.layout_version == 1
+    assert report.layout_version == LAYOUT_VERSION
     assert report.datasets > len(VARIABLES)
-    assert "whole; layout 1" in str(report)
+    assert f"whole; layout {LAYOUT_VERSION}" in str(report)
 
 
 def test_verify_names_the_damaged_dataset(path):

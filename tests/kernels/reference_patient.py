@@ -120,7 +120,7 @@ def slopes(t: float, y: np.ndarray, case: Case, vegf: np.ndarray | None = None) 
         / (traffic["vegf_adhesion_half"] + vegf)
     )
     uptake = uptake * np.maximum(0, 1 + traffic["maturity_gain"] * (maturity - v["baseline_maturity"]))
-    kill = np.zeros_like(clones)
+    kill, halt = np.zeros_like(clones), np.zeros_like(clones)
     for i, p in enumerate(case.products):
         blood = N_DRUG * case.drugs.size + N_PRODUCT * i
         active, tired = x[:, 10 + 2 * i], x[:, 11 + 2 * i]
@@ -132,7 +132,9 @@ def slopes(t: float, y: np.ndarray, case: Case, vegf: np.ndarray | None = None) 
         base = p["kill_rate"] * active / weight * allowed * e["killers"]
         boost = 1 + p["adcc_gain"] * p["cd16_fraction"] * (1 - e["bare"]) + p["car_gain"]
         low, res = p["antigen_low_activity"], p["resistant_activity"]
-        kill += base[:, None] * np.array([boost, res * boost, low, low * res])
+        action = base[:, None] * np.array([boost, res * boost, low, low * res])
+        halt += p["cytostatic_share"] * action
+        kill += action - p["cytostatic_share"] * action
     memory = y[body - 5]
     kill[:, :2] += (m["kill_rate"] * m["mhc_positive_fraction"] * memory * allowed)[:, None]
 
@@ -141,13 +143,14 @@ def slopes(t: float, y: np.ndarray, case: Case, vegf: np.ndarray | None = None) 
     factor = hill(oxygen, g["hypoxia_half_effect"]) / hill(normal, g["hypoxia_half_effect"])
     rate = case.slots["rate"][: len(x)]
     birth = np.stack([rate * e["birth_s"], rate * (1 - r["fitness_cost"]) * e["birth_r"]], axis=1)[:, [0, 1, 0, 1]]
-    birth = birth * factor[:, None]
+    birth = np.maximum(birth * factor[:, None] - halt, 0)
     loss = (rate * cells / capacity)[:, None] + np.array([e["kill_s"], e["kill_r"], e["kill_s"], e["kill_r"]]) + kill
     stress = 1 - e["birth_s"] * e["sprout_s"]
     divisions = birth + g["turnover_rate"]
     dx[:, :4] = (birth - loss) * clones
     for sensitive, resistant in ((0, 1), (2, 3)):
-        turned = (r["mutation_probability"] * divisions[:, 0] + r["switch_on_rate"] * stress) * clones[:, sensitive]
+        mutated = r["mutation_probability"] * divisions[:, sensitive]
+        turned = (mutated + r["switch_on_rate"] * stress) * clones[:, sensitive]
         back = r["switch_off_rate"] * clones[:, resistant]
         dx[:, sensitive] += back - turned
         dx[:, resistant] += turned - back
@@ -184,8 +187,12 @@ def slopes(t: float, y: np.ndarray, case: Case, vegf: np.ndarray | None = None) 
         liver["decline_rate"] + liver["cirrhosis_decline_rate"] * traits["cirrhosis"] + liver["tumour_cost"] * total
     )
     burden = (total / h["tumour_half_burden"]) ** h["tumour_exponent"]
-    out[body - 3] = h["tumour_rate"] * burden / (1 + burden)
-    out[body - 2] = h["liver_rate"] * np.exp(h["liver_slope"] * (0.5 - reserve))
+    # of the liver's failures those are the tumour's that would not happen without it
+    ageing = liver["decline_rate"] + liver["cirrhosis_decline_rate"] * traits["cirrhosis"]
+    untouched = traits["reserve"] * np.exp(-ageing * t)
+    failing, failing_anyway = (h["liver_rate"] * np.exp(h["liver_slope"] * (0.5 - x)) for x in (reserve, untouched))
+    out[body - 2] = min(failing, failing_anyway)
+    out[body - 3] = h["tumour_rate"] * burden / (1 + burden) + failing - out[body - 2]
     out[body - 1] = h["other_rate"] * np.exp(h["age_slope"] * (traits["age"] - 55))
     return out
 

@@ -9,7 +9,7 @@ from reference_patient import Case, slopes, slopes_unreduced, steady_vegf
 from scipy.integrate import solve_ivp
 
 from tumorsim.api import study_of
-from tumorsim.kernels import layout
+from tumorsim.kernels import layout, liver
 from tumorsim.kernels.derivatives import derivatives
 from tumorsim.params.base import Process
 from tumorsim.params.cell_product import CellModel
@@ -33,7 +33,7 @@ def cases(setting: str) -> list[Case]:
         "bioavailability": 0.8,
     }.items():  # fmt: skip
         cohort.drugs[name] = value
-    cohort.products["car_gain"] = 0.6
+    cohort.products["car_gain"], cohort.products["cytostatic_share"] = 0.6, 0.3
     for process in KERNEL_PROCESSES:
         scatter(cohort.traits[process], getattr(study.disease, process))
     scatter(cohort.drugs, DrugModel)
@@ -49,7 +49,7 @@ def cases(setting: str) -> list[Case]:
 
 
 def scatter(records: np.ndarray, block: Process | type[Process]) -> None:
-    """Each parameter times a number of its own within its bounds: two that are equal in the library could be exchanged."""
+    """Each parameter times a number of its own within bounds: two that are equal in the library could be exchanged."""
     for name in block.names():
         low, high = block.bounds(name)
         records[name] = np.clip(records[name] * np.exp(RNG.normal(0.0, 0.4, records[name].shape)), low, 0.99 * high)
@@ -130,6 +130,76 @@ def test_bevacizumab_like_drugs_cause_no_adcc_and_antibodies_need_cd16() -> None
     soluble = compiled(case, 5.0, y)
     np.testing.assert_array_equal(without_cd16, soluble)
     assert with_antibody[body] < without_cd16[body]  # sensitive cells die faster by ADCC
+
+
+def halted(case: Case, share: float, kill_rate: float) -> tuple[np.ndarray, np.ndarray]:
+    """Slopes of clones and dead cells, (LESIONS, 5), and the state they belong to: far below capacity, no drug."""
+    case.products["cytostatic_share"], case.products["kill_rate"] = share, kill_rate
+    case.intake["rate"] = 0.0
+    for name in ("mutation_probability", "switch_on_rate", "switch_off_rate", "antigen_loss_probability"):
+        case.traits["resistance"][name] = 0.0
+    case.traits["memory"]["kill_rate"] = case.traits["growth"]["dead_clearance_rate"] = 0.0
+    body = layout.DRUG_STATES + layout.PRODUCT_STATES + layout.BODY_TAIL
+    y = np.ones(body + LESIONS * (layout.LESION_HEAD + 2))
+    y[: layout.DRUG_STATES] = 0.0
+    lesions = y[body:].reshape(LESIONS, -1)
+    lesions[:, :4], lesions[:, layout.CAPACITY] = (4e6, 3e6, 2e6, 1e6), 1e30
+    lesions[:, layout.MATURITY], lesions[:, layout.EMBOLISED], lesions[:, layout.LESION_HEAD] = 0.3, 0.0, 1e7
+    return compiled(case, 5.0, y)[body:].reshape(LESIONS, -1)[:, :5], lesions[:, :5]
+
+
+def test_halting_and_killing_differ_only_once_births_are_used_up() -> None:
+    """The net rate of a clone does not know the share while births last; the dead do."""
+    case = cases("adjuvant")[0]
+    untreated, cells = halted(case, 0.5, 0.0)
+    births = (untreated / cells)[:, :4]
+    assert (births > 0.0).all()
+    slow = 1e-4  # 1/day: far less than the births
+    killed, _ = halted(case, 0.0, slow)
+    mixed, _ = halted(case, 0.4, slow)
+    np.testing.assert_allclose(mixed[:, :4], killed[:, :4], rtol=1e-9)
+    np.testing.assert_allclose(mixed[:, 4], 0.6 * killed[:, 4], rtol=1e-9)
+    assert (killed[:, :4] < untreated[:, :4]).all()
+
+
+def test_a_lesion_that_is_only_halted_neither_grows_nor_shrinks() -> None:
+    case = cases("adjuvant")[0]
+    stopped, cells = halted(case, 1.0, 50.0)
+    assert np.abs(stopped).max() < 1e-15 * cells[:, :4].min()  # what is left is crowding, at a vast capacity
+    killed, cells = halted(case, 0.5, 50.0)
+    assert (killed[:, :4] < -0.1 * cells[:, :4]).all()
+    # above births, what is left is the lethal part alone
+    harder, _ = halted(case, 0.0, 25.0)
+    births = (halted(case, 0.0, 0.0)[0] / cells)[:, :4]
+    np.testing.assert_allclose(killed[:, :4] / cells[:, :4], harder[:, :4] / cells[:, :4] - births, rtol=1e-9)
+
+
+def test_attribution_moves_deaths_between_causes_and_adds_none() -> None:
+    """What the liver loses to the tumour is the tumour's; all causes together are what they are without the split."""
+    moved = 0
+    for case in cases("advanced"):
+        y, t = random_state(case), float(RNG.uniform(0, 1000))
+        body = y.size - LESIONS * (layout.LESION_HEAD + 2 * case.products.size)
+        volume = float(y[body:].reshape(LESIONS, -1)[:, :5].sum()) / case.traits["growth"]["cell_density"]
+        of_burden = liver.tumour_hazard(volume, case.traits["hazards"])
+        of_liver = liver.liver_hazard(y[body - 4], case.traits["hazards"])
+        tumour, failure, _other = compiled(case, t, y)[body - 3 : body]
+        assert tumour + failure == pytest.approx(of_burden + of_liver, rel=1e-14)
+        assert tumour >= of_burden * (1.0 - 1e-14)
+        moved += bool(failure < 0.99 * of_liver)
+    assert moved > 5
+
+
+def test_without_tumour_or_treatment_every_failing_liver_is_the_livers_own() -> None:
+    for case in cases("adjuvant"):
+        y = random_state(case)[: -LESIONS * (layout.LESION_HEAD + 2 * case.products.size)]
+        for t in (0.0, 1000.0, 4000.0):
+            y[-4] = liver.background_reserve(t, case.traits["reserve"], case.traits["cirrhosis"], case.traits["liver"])
+            tumour, failure, _other = compiled(case, t, y, lesions=0)[-3:]
+            assert tumour == 0.0
+            assert failure == liver.liver_hazard(y[-4], case.traits["hazards"])
+            y[-4] -= 0.02  # a session of TACE
+            assert compiled(case, t, y, lesions=0)[-3] > 0.0
 
 
 def test_vegf_in_steady_state_is_close_to_the_full_system(capsys: pytest.CaptureFixture[str]) -> None:

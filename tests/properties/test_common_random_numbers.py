@@ -104,3 +104,17 @@ def test_a_lesion_keeps_its_luck_when_others_come_and_go() -> None:
     np.testing.assert_array_equal(fates[0], fates[1])
     np.testing.assert_array_equal(fates[0], fates[2])
     assert not np.array_equal(fates[0], fates[3])
+
+
+def test_several_lesions_at_index_treatment_bring_recurrence_to_those_patients_alone() -> None:
+    """`residual_multiple_ratio` leaves every patient with one lesion as he was, to the last bit."""
+    one, three = (
+        run_trial(study(SCENARIOS[0], "population.patients=400", f"disease.burden.residual_multiple_ratio={ratio}"))
+        for ratio in (1, 3)
+    )
+    several = one["index_number"] > 1
+    assert 20 < several.sum() < 200
+    for name in (*layout.OUTCOME_NAMES, *layout.VISIT_NAMES):
+        np.testing.assert_array_equal(one[name][:, ~several], three[name][:, ~several], err_msg=name)
+    early = [(data["progression_time"][0, several] < 2.0 * 365.25).sum() for data in (one, three)]
+    assert early[1] > 1.2 * early[0]

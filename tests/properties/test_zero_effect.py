@@ -10,8 +10,10 @@ from reference_patient import Case
 from test_right_hand_side import LESIONS, cases, compiled, random_state
 
 from tumorsim.api import simulate
-from tumorsim.kernels import layout
+from tumorsim.kernels import growth, killing, layout, pharmacology, resistance, vessels
+from tumorsim.kernels.derivatives import lesion_supply
 from tumorsim.scenario import load
+from tumorsim.variables import VARIABLES
 
 ADJUVANT, ADVANCED = "scenarios/hcc_adjuvant_cik_rct.yaml", "scenarios/hcc_sorafenib_cik.yaml"
 BODY = layout.DRUG_STATES + layout.PRODUCT_STATES + layout.BODY_TAIL
@@ -91,6 +93,66 @@ def test_a_zero_is_an_absence_bit_for_bit(what: str) -> None:
     assert noticed, f"{what}: the cause changes nothing even while its parameter is not zero"
 
 
+def clones_without_halting(case: Case, y: np.ndarray, slot: int) -> list[float]:
+    """Slopes of the four clones of a lesion by the law that knows killing alone, from the scalar laws."""
+    t, patient = (
+        case.traits,
+        layout.Patient(case.traits, case.drugs, case.products, np.zeros(1, layout.PROCEDURE), case.intake, case.slots),
+    )
+    g, r, v = t["growth"], t["resistance"], t["vessels"]
+    base = BODY + slot * (layout.LESION_HEAD + 2)
+    _flow, oxygen, vegf, volume = lesion_supply(y, base, patient)
+    effects = pharmacology.drug_effects(y, patient)
+    s, res, a, ra = y[base : base + 4]
+    cells = s + res + a + ra
+    (p,) = case.products
+    permitted = killing.permitted(oxygen, vegf, v["vegf_half_effect"], t["suppression"])
+    permitted *= killing.access(volume, t["trafficking"])
+    reached = killing.engagement(y[base + layout.LESION_HEAD], cells, p["half_e_to_t"]) * permitted
+    low = p["kill_rate"] * (reached * (1.0 - effects.effectors))
+    high = low * killing.antibody_and_receptor_factor(effects.opsonisation, 1.0, p)
+    ctl = t["memory"]["kill_rate"] * t["memory"]["mhc_positive_fraction"] * y[MEMORY] * permitted
+    kill_s, kill_r = high + ctl, p["resistant_activity"] * high + ctl
+    kill_a, kill_ra = p["antigen_low_activity"] * low, p["antigen_low_activity"] * p["resistant_activity"] * low
+
+    normal, rate = vessels.oxygenation(1.0, v), case.slots["rate"][slot]
+    factor = growth.hypoxic_birth_factor(oxygen, normal, g["hypoxia_half_effect"])
+    birth_s = growth.birth_rate(rate, factor, effects.births_sensitive)
+    birth_r = growth.birth_rate(rate * (1.0 - r["fitness_cost"]), factor, effects.births_resistant)
+    crowding = growth.crowding_rate(rate, cells, y[base + layout.CAPACITY])
+    loss_s, loss_a = (crowding + effects.killing_sensitive + kill for kill in (kill_s, kill_a))
+    loss_r, loss_ra = (crowding + effects.killing_resistant + kill for kill in (kill_r, kill_ra))
+    divisions_s, divisions_r = birth_s + g["turnover_rate"], birth_r + g["turnover_rate"]
+    on, off = resistance.to_resistant_rate(divisions_s, resistance.drug_stress(effects), r), r["switch_off_rate"]
+    escape_s, escape_r = r["antigen_loss_probability"] * divisions_s, r["antigen_loss_probability"] * divisions_r
+    return [
+        (birth_s - loss_s - on - escape_s) * s + off * res,
+        (birth_r - loss_r - off - escape_r) * res + on * s,
+        (birth_s - loss_a - on) * a + off * ra + escape_s * s,
+        (birth_r - loss_ra - off) * ra + on * a + escape_r * res,
+    ]
+
+
+def test_without_a_cytostatic_share_the_law_is_that_without_halting_bit_for_bit() -> None:
+    noticed = False
+    for case in cases("advanced")[:6]:
+        y = random_state(case)
+        expected = np.array([clones_without_halting(case, y, slot) for slot in range(LESIONS)])
+        noticed |= bool((lesions(compiled(case, 3.0, y))[:, :4] != expected).any())
+        silence(case, "products", ("cytostatic_share",))
+        np.testing.assert_array_equal(lesions(compiled(case, 3.0, y))[:, :4], expected)
+    assert noticed
+
+
+def test_halting_by_cells_that_do_not_act_is_no_halting_bit_for_bit() -> None:
+    for case in cases("advanced")[:6]:
+        y = random_state(case)
+        silence(case, "products", ("kill_rate",))
+        halting = compiled(case, 3.0, y)
+        silence(case, "products", ("cytostatic_share",))
+        np.testing.assert_array_equal(compiled(case, 3.0, y), halting)
+
+
 def test_clones_that_nothing_makes_stay_at_exactly_zero() -> None:
     case = cases("advanced")[0]
     y = random_state(case)
@@ -102,12 +164,33 @@ def test_clones_that_nothing_makes_stay_at_exactly_zero() -> None:
 
 
 @pytest.mark.parametrize("change", ["dose=0 cells", "viability=0", "effector_fraction=0"])
-def test_cells_that_never_come_leave_the_control_arm(change: str) -> None:
-    traced = ["population.patients=24", "output.traced_patients=4"]
-    scenario = load(ADJUVANT, [*traced, f"arms.cik.treatments.0.{change}"])
-    data = simulate(scenario, threads=1)
-    for name in (*layout.OUTCOME_NAMES, *layout.VISIT_NAMES, *layout.TRACE_NAMES):
-        np.testing.assert_array_equal(data[name][0], data[name][1], err_msg=name)
+@pytest.mark.parametrize(
+    ("path", "infusion"),
+    [(ADJUVANT, "arms.cik.treatments.0"), (ADVANCED, "arms.combination.treatments.1")],
+    ids=["adjuvant", "advanced"],
+)
+def test_cells_that_never_come_leave_the_control_arm(path: str, infusion: str, change: str) -> None:
+    traced = ["population.patients=24", "output.traced_patients=24"]
+    data = simulate(load(path, [*traced, f"{infusion}.{change}"]), threads=1)
+    by_arm = [declared.name for declared in VARIABLES if declared.dims[0] == "arm"]
+    assert {*layout.OUTCOME_NAMES, *layout.VISIT_NAMES, *layout.TRACE_NAMES} <= set(by_arm)
+    for name in by_arm:
+        assert data[name][0].tobytes() == data[name][1].tobytes(), name
+
+
+@pytest.mark.parametrize(
+    ("path", "infusion"),
+    [(ADJUVANT, "arms.cik.treatments.0"), (ADVANCED, "arms.combination.treatments.1")],
+    ids=["adjuvant", "advanced"],
+)
+def test_cells_that_come_change_the_treated_arm_only(path: str, infusion: str) -> None:
+    """The control arm has the same bits whatever the other arm is given."""
+    traced = ["population.patients=24", "output.traced_patients=24"]
+    usual, none = (simulate(load(path, [*traced, *change]), threads=1) for change in ([], [f"{infusion}.dose=0 cells"]))
+    for name in layout.TRACE_NAMES:
+        assert usual[name][0].tobytes() == none[name][0].tobytes(), name
+    assert (usual["infusions"][1] > 0).any()
+    assert usual["tumour_volume"][1].tobytes() != none["tumour_volume"][1].tobytes()
 
 
 def test_cells_that_do_nothing_leave_the_tumour_to_the_tolerance() -> None:

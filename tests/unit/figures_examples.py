@@ -46,6 +46,24 @@ def view_of(setting: str = "adjuvant", n: int = 40, arms: int = 2, targets: bool
     return study_view(data, summary.build(data, f"toy_{setting}", title, 7, targets=declared))
 
 
+def fit_to(view: StudyView, kind: str) -> StudyView:
+    """The same study with what a kind of figure needs and a toy study lacks: a matched analysis."""
+    if kind != "balance":
+        return view
+    balance = [
+        {"covariate": name, "before": before, "after": after, "means_before": [2.5, 2.0], "means_after": [10.25, 10.5]}
+        for name, before, after in (("diameter", 0.48, 0.02), ("platelets", -0.31, -0.11), ("ablation", None, None))
+    ]
+    arm, reference = view.data.arms[1], view.data.arms[0]
+    ends = {"hr": 0.6, "ci": [0.5, 0.8], "mc_se": 0.1, "p_logrank": 0.01, "n": [9, 9], "events": [4, 5], "reason": "",
+            "medians": [44.0, None], "median_cis": [[30.0, None], [None, None]]}  # fmt: skip
+    told = {"arm": arm, "reference": reference, "caliper": 0.2, "patients": [251, 1326], "pairs": 154,
+            "balance": balance, "largest_difference": {"before": 0.48, "after": 0.11},
+            "endpoints": [{"endpoint": "rfs", "before": ends, "after": {**ends, "hr": None, "ci": [None, None],
+                                                                        "reason": "no events"}}]}  # fmt: skip
+    return replace(view, summary={**view.summary, "matching": told})
+
+
 def relabelled(view: StudyView, labels: Sequence[str], **summarised: Any) -> StudyView:
     """The same study with other labels of the arms, and other entries of the summary."""
     arms = [arm | {"label": label} for arm, label in zip(view.summary["arms"], labels, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -76,6 +77,17 @@ def test_replay_is_equal_and_finds_a_change(result: ts.Result, monkeypatch: pyte
     assert replay(result.path, threads=1) == []
     loose = partial(run_trial, relative_tolerance=1e-5)
     monkeypatch.setattr("tumorsim.trial.run_trial", loose)
+    assert any("death_time" in line for line in replay(result.path, threads=1))
+
+
+def test_a_result_of_an_older_layout_is_compared_in_what_it_holds(
+    result: ts.Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrays = {name: array for name, array in result.data.arrays.items() if name != "resistant_regrowth_time"}
+    older = replace(result.stored, data=replace(result.data, arrays=arrays))
+    monkeypatch.setattr("tumorsim.store.read", lambda path: older)
+    assert replay(result.path, threads=1) == []
+    arrays["death_time"] = arrays["death_time"] + 1.0
     assert any("death_time" in line for line in replay(result.path, threads=1))
 
 

@@ -63,7 +63,9 @@ def test_de_novo_lesions_arrive_at_the_stated_rate(adjuvant: Scenario) -> None:
 
 
 def test_deposits_are_negative_binomial(adjuvant: Scenario) -> None:
-    flat = changed(adjuvant, "burden", residual_diameter_exponent=0.0, residual_ablation_ratio=1.0)
+    flat = changed(
+        adjuvant, "burden", residual_diameter_exponent=0.0, residual_ablation_ratio=1.0, residual_multiple_ratio=1.0
+    )
     patients = drawn(flat)
     deposits = patients.lesions["key"] < DE_NOVO_KEY
     row = np.repeat(np.arange(MANY.size), np.diff(patients.lesion_offset))
@@ -73,6 +75,28 @@ def test_deposits_are_negative_binomial(adjuvant: Scenario) -> None:
     expected = MANY.size * stats.nbinom.pmf(np.arange(6), size, size / (size + mean))
     seen = np.bincount(np.minimum(count, 6), minlength=7)
     assert stats.chisquare(seen, np.append(expected, MANY.size - expected.sum())).pvalue > LEVEL
+
+
+def test_several_lesions_leave_more_behind_and_touch_no_other_patient(adjuvant: Scenario) -> None:
+    alone, more = (drawn(changed(adjuvant, "burden", residual_multiple_ratio=ratio)) for ratio in (1.0, 3.0))
+    several = alone.covariates["index_number"] > 1
+    assert 1000 < several.sum() < MANY.size / 2
+
+    def deposits(patients, which: np.ndarray) -> tuple[int, bytes]:
+        row = np.repeat(np.arange(MANY.size), np.diff(patients.lesion_offset))
+        of_these = patients.lesions[which[row] & (patients.lesions["key"] < DE_NOVO_KEY)]
+        return of_these.size, of_these.tobytes()
+
+    assert deposits(alone, ~several) == deposits(more, ~several)
+    # the number is negative binomial: standard deviation of a ratio of two sums of a thousand and more
+    assert deposits(more, several)[0] / deposits(alone, several)[0] == pytest.approx(3.0, rel=0.05)
+
+
+def test_several_lesions_matter_after_curative_treatment_only(advanced: Scenario) -> None:
+    alone, more = (
+        drawn(changed(advanced, "burden", residual_multiple_ratio=ratio), MANY[:500]).lesions for ratio in (1.0, 3.0)
+    )
+    assert alone.tobytes() == more.tobytes()
 
 
 def test_nothing_that_would_be_seen_is_there_at_entry_of_an_adjuvant_trial(adjuvant: Scenario) -> None:

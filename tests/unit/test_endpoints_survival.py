@@ -25,6 +25,7 @@ def trial(setting="adjuvant", **columns):
         "progression_time": [NAN] * n,
         "mrecist_progression_time": [NAN] * n,
         "resistant_time": [NAN] * n,
+        "resistant_regrowth_time": [NAN] * n,
         "failure_time": [NAN] * n,
         "assigned": [1] * n,
     } | columns
@@ -132,6 +133,19 @@ def test_patients_of_another_arm_are_left_out():
 def test_resistance_is_read_from_the_state_and_death_competes():
     data = trial(resistant_time=[250.0, 700.0, NAN], death_time=[NAN, 640.0, NAN], death_cause=[0, TUMOUR, 0])
     assert read(data, "resistance")[:2] == ([250, 640, 1000], [1, 2, 0])
+
+
+def test_resistant_regrowth_is_read_from_the_state_and_death_competes():
+    known = {"resistant_time": [1.0] * 5, "death_cause": [0, TUMOUR, 0, 0, 0]}
+    data = trial(
+        setting="advanced",
+        resistant_regrowth_time=[250.0, 700.0, NAN, 1200.0, 1e-20],
+        death_time=[NAN, 640.0, NAN, NAN, NAN],
+        **known,
+    )
+    assert read(data, "resistant_regrowth")[:2] == ([250, 640, 1000, 1000, 1e-20], [1, 2, 0, 0, 1])
+    with pytest.raises(ValueError, match="no end point of an adjuvant trial"):
+        outcome(FIVE, "resistant_regrowth", 0)
 
 
 def test_counts_are_those_seen():

@@ -19,7 +19,7 @@ from tumorsim.figures.style import ARM_COLOURS, MONTH, RESPONSE_COLOURS, VERDICT
 from tumorsim.figures.subgroups import heterogeneity_p, subgroup_effects
 from tumorsim.figures.targets import verdict
 from tumorsim.figures.trajectories import band
-from unit.figures_examples import artist, said, view_of
+from unit.figures_examples import artist, fit_to, said, view_of
 
 
 def product_limit(months: np.ndarray, event: np.ndarray, when: float) -> float:
@@ -394,12 +394,24 @@ def test_an_arm_has_one_colour_in_every_figure():
         assert {colour.upper() for colour in seen} == {ARM_COLOURS[arm]}
 
 
+def test_a_love_plot_has_the_differences_of_before_and_after():
+    drawing = figure("balance").draw(fit_to(view_of(), "balance"))
+    for side, expected in (("before", [0.48, -0.31]), ("after", [0.02, -0.11])):
+        marks = artist(drawing, side)
+        assert [float(mark.get_xdata()[0]) for mark in marks] == expected
+        assert [mark.get_markerfacecolor() == "white" for mark in marks] == [side == "before"] * 2
+        assert [float(mark.get_ydata()[0]) for mark in marks] == [0.0, 1.0]  # largest first; no spread, no mark
+    assert "251 and 1,326 patients, 154 pairs" in " ".join(said(drawing))
+    with pytest.raises(FigureError, match=r"not matched; it needs trial\.matching"):
+        figure("balance").draw(view_of())
+
+
 def test_every_figure_says_that_it_is_a_simulation_and_which():
     for setting in ("adjuvant", "advanced"):
         view = view_of(setting)
         for declared in FIGURES:
             if setting in declared.settings:
-                words = " ".join(said(declared.draw(view)))
+                words = " ".join(said(declared.draw(fit_to(view, declared.name))))
                 assert "Simulation; not for clinical use." in words, declared.name
                 assert f"toy_{setting} · seed 7 · n = 40 virtual patients" in words, declared.name
 

@@ -22,7 +22,7 @@ from tumorsim.figures.style import (
     with_interval,
     wrap,
 )
-from unit.figures_examples import relabelled, ugliness, view_of
+from unit.figures_examples import fit_to, relabelled, ugliness, view_of
 
 HOSTILE = ('</text></svg><script>alert("1")</script>', "$\\frac{1}{$ & \x00\x1b[31m\n" + "W" * 90)
 
@@ -33,11 +33,11 @@ HOSTILE = ('</text></svg><script>alert("1")</script>', "$\\frac{1}{$ & \x00\x1b[
 def test_no_text_leaves_the_paper_or_lies_on_another(setting, n, arms):
     view = view_of(setting, n, arms)
     for declared in FIGURES:
-        if setting not in declared.settings or (arms == 1 and declared.name in ("forest", "targets")):
+        if setting not in declared.settings or (arms == 1 and declared.name in ("forest", "balance", "targets")):
             continue
         widths = ({}, {"width": "single"}) if any(option.name == "width" for option in declared.options) else ({},)
         for options in widths:
-            assert ugliness(declared.draw(view, **options)) == [], f"{declared.name} {options}"
+            assert ugliness(declared.draw(fit_to(view, declared.name), **options)) == [], f"{declared.name} {options}"
 
 
 def test_the_measure_of_ugliness_sees_what_is_ugly():
@@ -53,7 +53,7 @@ def test_the_measure_of_ugliness_sees_what_is_ugly():
 def test_long_and_hostile_labels_are_text_and_stay_inside():
     view = relabelled(view_of("advanced"), HOSTILE, scenario=HOSTILE[0] * 3)
     for declared in FIGURES:
-        drawing = declared.draw(view)
+        drawing = declared.draw(fit_to(view, declared.name))
         assert ugliness(drawing) == [], declared.name
         if declared.name in ("swimmer", "trajectories"):  # many marks, the same names: the others show the escaping
             continue

@@ -218,7 +218,7 @@ def test_xarray_opens_every_group_without_us(engine, path, data):
         assert np.isnan(opened["reported_ci_high"].values[0])
     with xarray.open_dataset(path, engine=engine) as opened:
         assert opened.attrs["title"] == "A toy × é"
-        assert opened.attrs["layout_version"] == 1
+        assert opened.attrs["layout_version"] == store.LAYOUT_VERSION
         assert "not for clinical use" in opened.attrs["notice"]
     with xarray.open_dataset(path, group="provenance", engine=engine) as opened:
         assert opened.attrs["cpu"] == "made up"

@@ -38,7 +38,7 @@ def test_shape_of_the_contract(adjuvant):
     assert head == {
         "scenario": "toy", "title": "A toy", "seed": 7, "patients": 150, "allocation": "twins", "setting": "adjuvant",
     }  # fmt: skip
-    assert set(summary) == {*head, "arms", "comparisons", "targets"}
+    assert set(summary) == {*head, "arms", "comparisons", "subgroups", "matching", "targets"}
     arm = summary["arms"][1]
     assert {
         "name",

@@ -167,13 +167,15 @@ def advanced():
 
 def test_every_quantity_can_be_evaluated(adjuvant, advanced):
     for setting, data in (("adjuvant", adjuvant), ("advanced", advanced)):
-        subjects = ("rfs", "ttr_paper") if setting == "adjuvant" else ("pfs_mrecist", "resistance")
+        biomarkers = ("resistance", "resistant_regrowth")
+        subjects = ("rfs", "ttr_paper") if setting == "adjuvant" else ("pfs_mrecist", *biomarkers)
         names = [f"{one}.{statistic}" for one in subjects for statistic in ENDPOINT_STATISTICS]
         names += [name for name in OTHER_QUANTITIES if setting == "advanced" or not name.startswith("response")]
+        names.remove("matching.pairs")  # of a matched analysis: test_observational.py
         for name in names:
             rule = read_quantity_rule(name)
             text = f"{name}(12 month)" if rule.times[0] else name
-            value = {"duration": "10 month", "rate": "0.1 1/y", "cells": "1e9 cells"}.get(rule.dimension, 0.5)
+            value = {"duration": "10 month", "rate": "0.1 1/y", "cells": "1e9 cells", "length": "2 cm"}.get(rule.dimension, 0.5)
             n = [90, 80] if rule.scope == "comparison" else 90
             row = evaluate(data, quantity=text, arm=data.arms[1], reported=value, n=n)
             assert row["simulated"] is not None, text

@@ -262,6 +262,16 @@ def test_reserve_falls_as_stated():
     assert 1.0 - with_tumour == pytest.approx(1.0 / 3.0, abs=0.03)
 
 
+def test_failures_beyond_the_background_are_the_tumours():
+    background = liver.background_reserve(5.0 * YEAR, 0.93, 1.0, LIVER)
+    assert background == pytest.approx(0.88, abs=0.002)
+    assert liver.background_reserve(0.0, 0.93, 1.0, LIVER) == 0.93
+    worn = liver.liver_hazard(0.65, HAZARDS)
+    assert liver.excess_hazard(worn, background, HAZARDS) / worn == pytest.approx(0.95, abs=0.005)
+    assert liver.excess_hazard(liver.liver_hazard(background, HAZARDS), background, HAZARDS) == 0.0
+    assert liver.excess_hazard(liver.liver_hazard(0.93, HAZARDS), background, HAZARDS) == 0.0
+
+
 def test_mortality_by_burden_is_the_stated_one():
     for volume, stated in ((4.0, 0.008), (65.0, 0.11), (180.0, 0.25), (1200.0, 0.67), (1e9, 0.89)):
         assert yearly(liver.tumour_hazard(volume, HAZARDS)) == pytest.approx(stated, rel=0.1)

@@ -17,7 +17,7 @@ from rich.text import Text
 from tumorsim.cli.console import live, printable
 
 if TYPE_CHECKING:
-    from tumorsim.figures import Figure
+    from tumorsim.figures.base import Kind
     from tumorsim.library import LibraryEntry
 
 NOT_FOR_CLINIC = "Hypothesis-generating simulation: not for clinical use."
@@ -31,6 +31,7 @@ ENDPOINT_LABELS = {
     "pfs_mrecist": "PFS, mRECIST",
     "ttp_mrecist": "TTP, mRECIST",
     "resistance": "resistant majority",
+    "resistant_regrowth": "resistant regrowth",
 }
 TARGET_NOTES = (
     "inside: the reported figure lies in the interval, where 9 of 10 studies of its size would fall if the model held.",
@@ -189,6 +190,41 @@ def response_table(summary: Row, short: bool = False) -> Table | None:
     return made if made.row_count else None
 
 
+def matching_table(summary: Row, short: bool = False) -> Table | None:
+    """Hazard ratios and medians before and after matching; None when the study is not matched."""
+    told = summary.get("matching")
+    if not told:
+        return None
+    names = {arm["name"]: _arm(arm, short).strip() for arm in summary["arms"]}
+    medians = [f"median,\n{names[told[who]]}" for who in ("arm", "reference")]
+    numbers = ("patients", "events", "HR\n(95% CI)", "log-rank\nP", *medians)
+    made = table("analysis", *numbers, title="Before and after matching", right=numbers)
+    for row in told["endpoints"]:
+        made.add_row(Text(ENDPOINT_LABELS.get(row["endpoint"], row["endpoint"].upper()), "bold"))
+        for side, said in (("before", "  all patients"), ("after", f"  {told['pairs']:,} pairs")):
+            found = row[side]
+            ratio = printable(found["reason"]) if found["hr"] is None else with_interval(found["hr"], found["ci"], 2)
+            counts = [" and ".join(f"{one:,}" for one in found[key]) for key in ("n", "events")]
+            reached = [NOT_REACHED if median is None else number(median) for median in found["medians"]]
+            made.add_row(said, *counts, ratio, p_value(found["p_logrank"]), *reached)
+    return made
+
+
+def balance_table(summary: Row) -> Table | None:
+    """Standardised differences before and after matching; None when the study is not matched."""
+    from tumorsim.params.design import COVARIATE_LABELS
+
+    told = summary.get("matching")
+    if not told:
+        return None
+    numbers = ("before", "after")
+    made = table("covariate", *numbers, title="Standardised mean differences", right=numbers)
+    for row in told["balance"]:
+        name = COVARIATE_LABELS.get(row["covariate"], printable(row["covariate"]))
+        made.add_row(name, *(number(row[side], 2) for side in numbers))
+    return made
+
+
 def targets_table(targets: Sequence[Row], short: bool = False) -> Table:
     """Simulated against reported figures; ``short`` sets intervals and arms on a second line."""
     numbers = ("reported\n(95% CI)", "simulated\n(90% interval)")
@@ -198,7 +234,9 @@ def targets_table(targets: Sequence[Row], short: bool = False) -> Table:
     for target in targets:
         digits = 0 if target["unit"] == "patient" else None
         target, unit = _in_percent(target)
-        about = ", ".join(part for part in (target["arm"] or "all arms", unit) if part)
+        matched = "matched" if target.get("analysis") == "matched" else ""
+        parts = (target["arm"] or "all arms", matched, printable(target.get("subgroup") or ""), unit)
+        about = ", ".join(part for part in parts if part)
         made.add_row(
             printable(target["id"]),
             printable(f"{target['quantity']}{gap}[{about}]"),
@@ -259,7 +297,7 @@ def print_study(summary: Row) -> None:
     console.print(printable(summary["title"]), style="bold")
     console.print(f"{summary['patients']:,} virtual patients, {arms}, seed {summary['seed']}\n")
     tables = (endpoints_table(summary, short), counts_table(summary, short), response_table(summary, short))
-    for made in tables:
+    for made in (*tables, matching_table(summary, short), balance_table(summary)):
         if made is not None:
             console.print(made)
             console.print()
@@ -272,7 +310,7 @@ def print_study(summary: Row) -> None:
     console.print()
 
 
-def print_figures(figures: Iterable[Figure]) -> None:
+def print_figures(figures: Iterable[Kind]) -> None:
     """Kinds of figure and their options."""
     console = stdout()
     made = table("kind", "shows", "options")

@@ -149,7 +149,8 @@ def _announce(study: Scenario, threads: int) -> None:
     from tumorsim.plan import plan
 
     planned = plan(study, threads)
-    each = "in each of" if study.trial.allocation == "twins" else "randomised to"
+    said = {"twins": "in each of", "randomised": "randomised to", "observational": "in one each of"}
+    each = said[study.trial.allocation]
     cores = "1 thread" if threads == 1 else f"{threads} threads"
     say(f"{study.name}: {printable(study.title)}")
     say(

@@ -131,8 +131,9 @@ def _visible(population: Population, covariates: dict[str, Floats], numbers: Int
 def _deposits(burden: Burden, covariates: dict[str, Floats], numbers: Ints, seed: int) -> Seeds:
     """Deposits too small to be seen at entry: negative binomial number, lognormal size (eqs B4, B5)."""
     ablated = np.where(covariates["modality"] >= 2, burden.residual_ablation_ratio.value, 1.0)
+    several = np.where(covariates["index_number"] > 1, burden.residual_multiple_ratio.value, 1.0)
     size = (covariates["index_diameter"] / REFERENCE_DIAMETER) ** burden.residual_diameter_exponent.value
-    mean = burden.residual_deposits.value * np.where(covariates["modality"] > 0, ablated * size, 1.0)
+    mean = burden.residual_deposits.value * np.where(covariates["modality"] > 0, ablated * several * size, 1.0)
     dispersion = burden.residual_dispersion.value
     u = random.uniforms(seed, random.STREAM_DEPOSITS, numbers, 0, 0)
     count = np.asarray(stats.nbinom.ppf(u, dispersion, dispersion / (dispersion + mean)), dtype=np.int64)

@@ -83,7 +83,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     _declare(
         "css",
         "Cancer-specific survival",
-        "Death from the tumour; deaths from liver failure and other causes compete and are censored.",
+        "Death from the tumour, by way of the liver too; liver failure without it and other causes compete and are"
+        " censored.",
         cancer_specific_survival,
     ),
     _declare(
@@ -134,6 +135,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "Drug-resistant cells become the majority (known to the simulation only); death before it competes.",
         time_to_resistance,
     ),
+    _declare(
+        "resistant_regrowth",
+        "Freedom from resistant regrowth",
+        "Drug-resistant cells exceed half the viable cells at entry (known to the simulation only); death before it"
+        " competes.",
+        partial(time_to_resistance, crossing="resistant_regrowth_time"),
+    ),
 )
 
 _BY_NAME = {declared.name: declared for declared in ENDPOINTS}
@@ -171,7 +179,7 @@ def outcome(data: TrialData, name: str, arm: str | int, censoring: Censoring = "
     censoring
         Of patients free of recurrence or progression: at their ``last_assessment``
         (usual) or at the end of ``follow_up``. Deaths are not assessed at visits, so
-        os, css and resistance do not depend on it.
+        os, css, resistance and resistant_regrowth do not depend on it.
 
     Raises
     ------

@@ -8,13 +8,16 @@ from tumorsim.endpoints.survival import COMPETING, EVENT, BoolArray, Censoring, 
 from tumorsim.variables import TrialData
 
 
-def time_to_resistance(data: TrialData, arm: int, censoring: Censoring = "last_assessment") -> Survival:
-    """First time that drug-resistant cells are the majority; death before it competes.
+def time_to_resistance(
+    data: TrialData, arm: int, censoring: Censoring = "last_assessment", crossing: str = "resistant_time"
+) -> Survival:
+    """First time that drug-resistant cells are as many as ``crossing`` says; death before it competes.
 
-    Read from the state, not from visits, so there is no assessment to censor at.
+    ``resistant_time``: the majority; ``resistant_regrowth_time``: half the cells at entry. Read
+    from the state, not from visits, so there is no assessment to censor at.
     """
     alive = overall_survival(data, arm)
-    crossed = np.asarray(data["resistant_time"][arm], dtype=np.float64)
+    crossed = np.asarray(data[crossing][arm], dtype=np.float64)
     with np.errstate(invalid="ignore"):
         seen = crossed <= alive.time
     event = np.where(seen, EVENT, np.where(alive.event == EVENT, COMPETING, 0))

@@ -108,7 +108,7 @@ def overall_survival(data: TrialData, arm: int, censoring: Censoring = "last_ass
 
 
 def cancer_specific_survival(data: TrialData, arm: int, censoring: Censoring = "last_assessment") -> Survival:
-    """Death from the tumour; death from liver failure or other causes competes."""
+    """Death from the tumour; liver failure that it did not cause, and other causes, compete."""
     deaths = overall_survival(data, arm)
     of_tumour = codes_of(data, "death_cause", arm) == TUMOUR
     code = np.where(deaths.event == EVENT, np.where(of_tumour, EVENT, COMPETING), CENSORED)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from tumorsim.figures.balance import BALANCE
 from tumorsim.figures.base import Figure, FigureError, Option, StudyView, fitting
 from tumorsim.figures.cumulative_incidence import CUMULATIVE_INCIDENCE
 from tumorsim.figures.files import image, save
@@ -27,6 +28,7 @@ FIGURES: tuple[Figure, ...] = (
     SWIMMER,
     CUMULATIVE_INCIDENCE,
     FOREST,
+    BALANCE,
     TRAJECTORIES,
 )
 

@@ -86,8 +86,8 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One kind of figure.
+class Kind:
+    """What a figure declares, whatever it is drawn from.
 
     Attributes
     ----------
@@ -98,11 +98,9 @@ class Figure:
     description
         One or two sentences: what it shows and how to read it.
     render
-        ``render(view, **options)`` with every option given; called inside `style.journal`.
+        ``render(source, **options)`` with every option given; called inside `style.journal`.
     options
         What can be chosen.
-    settings
-        Settings it fits: ``adjuvant``, ``advanced`` or both.
     """
 
     name: str
@@ -110,6 +108,26 @@ class Figure:
     description: str
     render: Callable[..., Drawing] = field(repr=False)
     options: tuple[Option, ...] = ()
+
+    def read(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Every option with its value, defaults filled in."""
+        known = {option.name: option for option in self.options}
+        for name in options:
+            if name not in known:
+                raise FigureError(f"{self.name} has no option {name!r}; it has: {', '.join(known) or 'none'}")
+        return {name: option.read(options.get(name)) for name, option in known.items()}
+
+
+@dataclass(frozen=True)
+class Figure(Kind):
+    """One kind of figure of a study.
+
+    Attributes
+    ----------
+    settings
+        Settings it fits: ``adjuvant``, ``advanced`` or both.
+    """
+
     settings: tuple[str, ...] = ("adjuvant", "advanced")
 
     def draw(self, view: StudyView, **options: Any) -> Drawing:
@@ -139,14 +157,6 @@ class Figure:
             )
         with journal():
             return self.render(view, **self.read(options))
-
-    def read(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Every option with its value, defaults filled in."""
-        known = {option.name: option for option in self.options}
-        for name in options:
-            if name not in known:
-                raise FigureError(f"{self.name} has no option {name!r}; it has: {', '.join(known) or 'none'}")
-        return {name: option.read(options.get(name)) for name, option in known.items()}
 
 
 def fitting(setting: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,12 +65,22 @@ def save(name: str, view: StudyView, path: str | os.PathLike[str], *, dpi: int =
     """
     from tumorsim.figures import figure
 
+    return save_drawing(path, lambda: figure(name).draw(view, **options), dpi)
+
+
+def save_drawing(path: str | os.PathLike[str], draw: Callable[[], Drawing], dpi: int = DPI) -> Path:
+    """Write what ``draw`` draws; the suffix of ``path``, looked at before, says the format.
+
+    Raises
+    ------
+    FigureError
+        An unknown format, or a folder that is not there.
+    """
     target = Path(path)
     kind = target.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
         raise FigureError(f'{target}: a figure file ends in .{", .".join(FORMATS)}, e.g. "{target.stem or "km"}.svg"')
-    content = image(figure(name).draw(view, **options), kind, dpi)
-    return write_whole(target, content)
+    return write_whole(target, image(draw(), kind, dpi))
 
 
 def write_whole(target: Path, content: bytes) -> Path:

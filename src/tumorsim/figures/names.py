@@ -20,6 +20,7 @@ _SUBJECTS = {
     "pfs_mrecist": "PFS (mRECIST)",
     "ttp_mrecist": "TTP (mRECIST)",
     "resistance": "resistance",
+    "resistant_regrowth": "resistant regrowth",
 }
 _STATISTICS = {
     "median": "median",
@@ -41,6 +42,9 @@ _OTHERS = {
     "follow_up.median": "follow-up, median",
     "infusions.mean": "infusions, mean",
     "cells.mean": "cells infused, mean",
+    "multiple.fraction": "multiple tumours",
+    "diameter.median": "largest tumour, median",
+    "matching.pairs": "matched pairs",
 }
 _RESPONSES = {
     "orr": "ORR",
@@ -96,6 +100,16 @@ def quantity_name(quantity: str) -> str:
     if subject == "response" and response in _RESPONSES:
         return f"{_RESPONSES[response]} ({ {'recist': 'RECIST', 'mrecist': 'mRECIST'}.get(criteria, criteria) })"
     return plain(quantity)
+
+
+def target_name(target: Mapping[str, Any]) -> str:
+    """The quantity of a target with its analysis and subgroup: ``RFS HR, matched, cirrhosis = yes``."""
+    parts = [quantity_name(str(target["quantity"]))]
+    if target.get("analysis") == "matched" and not str(target["quantity"]).startswith("matching."):
+        parts.append("matched")
+    if target.get("subgroup"):
+        parts.append(plain(target["subgroup"]).replace("1e3/uL", "× 10³/µL"))
+    return ", ".join(parts)
 
 
 def scale_of(target: Mapping[str, Any]) -> Scale:

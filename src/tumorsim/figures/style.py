@@ -162,12 +162,16 @@ def wrap(figure: Figure, text: object, width: float, size: float = BODY, lines: 
 
 def footer(figure: Figure, view: StudyView, note: str = "") -> None:
     """Scenario, seed, patients and the warning, along the lower edge."""
+    each = {"twins": "each in every arm", "observational": "not randomised"}.get(view.data.allocation, "randomised")
+    who = f"seed {view.summary.get('seed')} · n = {view.data.size:,} virtual patients, {each}"
+    signature(figure, view.summary.get("scenario", ""), who, note)
+
+
+def signature(figure: Figure, name: object, who: str, note: str = "") -> None:
+    """What was simulated, how, a note and the warning, along the lower edge; a long name is cut."""
     width = float(figure.get_size_inches()[0]) - 0.2
-    summary = view.summary
-    each = "each in every arm" if view.data.allocation == "twins" else "randomised"
-    who = f"seed {summary.get('seed')} · n = {view.data.size:,} virtual patients, {each}"
     warning = "Simulation; not for clinical use."
-    name = fit(figure, summary.get("scenario", ""), max(width - text_width(figure, f" · {who}", TINY), 0.5), TINY)
+    name = fit(figure, name, max(width - text_width(figure, f" · {who}", TINY), 0.5), TINY)
     first, rows = f"{name} · {who}", [warning]
     if text_width(figure, f"{first} · {warning}", TINY) <= width and not note:
         rows = [f"{first} · {warning}"]

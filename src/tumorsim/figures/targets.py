@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tumorsim.figures.base import Figure, FigureError, StudyView
-from tumorsim.figures.names import RATIOS, SHARES, Scale, quantity_name, scale_of, shown_with_interval
+from tumorsim.figures.names import RATIOS, SHARES, Scale, scale_of, shown_with_interval, target_name
 from tumorsim.figures.style import (
     GREY,
     HEAD,
@@ -100,7 +100,7 @@ def _verdict_key(figure: Drawing, y: float) -> None:
 
 def _row_name(target: Target, view: StudyView) -> str:
     arm = arm_name(target, view)
-    return quantity_name(target["quantity"]) + (f", {arm}" if arm else "")
+    return target_name(target) + (f", {arm}" if arm else "")
 
 
 def _group(
@@ -118,7 +118,7 @@ def _group(
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    _limits(axes, scale, rows)
+    limits(axes, scale, rows)
     for row, target in enumerate(rows):
         y = top - 0.22 - ROW * (row + 0.5) - 0.035
         write(figure, 0.1, y, fit(figure, target["id"], ids - 0.05, SMALL), size=SMALL, color=GREY)
@@ -136,7 +136,7 @@ def _group(
     axes.set_xlabel(scale.label, labelpad=1, size=SMALL)
 
 
-def _ends(target: Target, key: str, factor: float) -> tuple[float, float] | None:
+def ends_of(target: Target, key: str, factor: float) -> tuple[float, float] | None:
     """Both ends on the axis; an open end is infinite; None when nothing is known."""
     ends = target.get(key)
     if not ends or (ends[0] is None and ends[1] is None):
@@ -146,8 +146,8 @@ def _ends(target: Target, key: str, factor: float) -> tuple[float, float] | None
 
 def _row(axes: Axes, row: int, target: Target, factor: float) -> None:
     colour, above, below = VERDICT_COLOURS[verdict(target)], row - 0.17, row + 0.19
-    predicted = _ends(target, "interval", factor)
-    reported = _ends(target, "reported_ci", factor) or _ends(target, "reported_range", factor)
+    predicted = ends_of(target, "interval", factor)
+    reported = ends_of(target, "reported_ci", factor) or ends_of(target, "reported_range", factor)
     if predicted:
         left, right = np.clip(predicted, *axes.get_xlim())
         axes.plot([left, right], [above] * 2, color=colour, linewidth=1.8, solid_capstyle="butt", gid="predicted")
@@ -166,16 +166,17 @@ def _row(axes: Axes, row: int, target: Target, factor: float) -> None:
         )  # fmt: skip
 
 
-def _limits(axes: Axes, scale: Scale, rows: Sequence[Target]) -> None:
+def limits(
+    axes: Axes,
+    scale: Scale,
+    rows: Sequence[Target],
+    between: Sequence[str] = ("reported_ci", "reported_range", "interval"),
+    points: Sequence[str] = ("reported", "simulated"),
+) -> None:
+    """Axis of a scale that shows the intervals ``between`` and the numbers ``points`` of every row."""
     factor = scale.factor
-    values = [
-        value
-        for t in rows
-        for key in ("reported_ci", "reported_range", "interval")
-        for value in (_ends(t, key, factor) or ())
-        if np.isfinite(value)
-    ]
-    values += [float(t[key]) * factor for t in rows for key in ("reported", "simulated") if t.get(key) is not None]
+    values = [value for t in rows for key in between for value in (ends_of(t, key, factor) or ()) if np.isfinite(value)]
+    values += [float(t[key]) * factor for t in rows for key in points if t.get(key) is not None]
     if scale == RATIOS:
         ratio_axis(axes, min([*values, 0.5]), max([*values, 1.25]))
         return

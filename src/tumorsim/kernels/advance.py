@@ -99,31 +99,42 @@ def first_change(h, lesions, work, patient, seed):
 
 
 @kernel
-def resistant_excess(theta, h, lesions, work, patient):
-    """Drug-resistant minus sensitive cells inside the step."""
+def resistant_excess(theta, h, sensitive, fixed, lesions, work, patient):
+    """Drug-resistant cells inside the step, less ``sensitive`` times the sensitive ones and a ``fixed`` number."""
     body, width = body_width(patient), lesion_width(patient)
-    excess = 0.0
+    excess = -fixed
     for slot in range(lesions):
         base = body + slot * width
-        for clone in range(4):
-            sign = 1.0 if clone % 2 == 1 else -1.0
+        for clone in range(CLONES):
+            sign = 1.0 if clone % 2 == 1 else -sensitive
             excess += sign * interpolate(theta, h, work.y, work.y_new, work.k, base + clone)
     return excess
 
 
 @kernel
-def watch_resistance(t, h, share, lesions, work, patient, out):
-    """Phase: note when resistant cells first outnumber sensitive ones, in the first ``share`` of the step."""
-    if lesions == 0 or not np.isnan(out.resistant_time) or resistant_excess(share, h, lesions, work, patient) <= 0.0:
-        return
+def first_excess(h, share, sensitive, fixed, lesions, work, patient):
+    """Fraction of the step at which `resistant_excess` turns positive, in its first ``share``; NaN if it does not."""
+    if resistant_excess(share, h, sensitive, fixed, lesions, work, patient) <= 0.0:
+        return math.nan
     low, high = 0.0, share
     for _ in range(BISECTIONS):
         middle = 0.5 * (low + high)
-        if resistant_excess(middle, h, lesions, work, patient) <= 0.0:
+        if resistant_excess(middle, h, sensitive, fixed, lesions, work, patient) <= 0.0:
             low = middle
         else:
             high = middle
-    out.resistant_time = t + high * h
+    return high
+
+
+@kernel
+def watch_resistance(t, h, share, lesions, work, patient, out):
+    """Phase: note when resistant cells first outnumber sensitive ones, and half the cells of entry (eq. R4)."""
+    if lesions == 0:
+        return
+    if np.isnan(out.resistant_time):
+        out.resistant_time = t + h * first_excess(h, share, 1.0, 0.0, lesions, work, patient)
+    if np.isnan(out.resistant_regrowth_time) and work.memo.regrown > 0.0:
+        out.resistant_regrowth_time = t + h * first_excess(h, share, 0.0, work.memo.regrown, lesions, work, patient)
 
 
 @kernel

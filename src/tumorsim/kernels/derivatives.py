@@ -57,7 +57,7 @@ def lesion_supply(y, base, patient):
 def recruit_and_engage(y, dy, base, supply, effects, patient):
     """Phase: effectors enter, exhaust and die (eq. E3).
 
-    Returns the killing hazards of clones S, R, A, RA in 1/day (eqs K1, M2).
+    Returns what kills clones S, R, A and RA and what stops their division, in 1/day (eqs K7, M2).
     """
     flow, oxygen, vegf, volume = supply
     cells = viable_cells(y, base)
@@ -67,7 +67,8 @@ def recruit_and_engage(y, dy, base, supply, effects, patient):
     filters = killing.permitted(oxygen, vegf, patient.traits.vessels.vegf_half_effect, patient.traits.suppression)
     permitted = filters * killing.access(volume, patient.traits.trafficking)
     first = DRUG_STATES * patient.drugs.shape[0]
-    hazard_s, hazard_r, hazard_a, hazard_ra = 0.0, 0.0, 0.0, 0.0
+    kill_s, kill_r, kill_a, kill_ra = 0.0, 0.0, 0.0, 0.0
+    halt_s, halt_r, halt_a, halt_ra = 0.0, 0.0, 0.0, 0.0
     for i in range(patient.products.shape[0]):
         p = patient.products[i]
         blood = first + PRODUCT_STATES * i
@@ -78,47 +79,51 @@ def recruit_and_engage(y, dy, base, supply, effects, patient):
         dy[active] = entering - exhausting - p.tumour_death_rate * y[active]
         dy[active + 1] = exhausting - p.tumour_death_rate * y[active + 1]
         reached = killing.engagement(y[active], cells, p.half_e_to_t) * permitted * (1.0 - effects.effectors)
-        hazard = p.kill_rate * reached
-        positive = hazard * killing.antibody_and_receptor_factor(effects.opsonisation, 1.0, p)
-        hazard_s += positive
-        hazard_r += p.resistant_activity * positive
-        hazard_a += p.antigen_low_activity * hazard
-        hazard_ra += p.antigen_low_activity * p.resistant_activity * hazard
+        s, r, a, ra = killing.action(reached, effects.opsonisation, p)
+        halting, lethal = p.cytostatic_share, 1.0 - p.cytostatic_share
+        kill_s, kill_r = kill_s + lethal * s, kill_r + lethal * r
+        kill_a, kill_ra = kill_a + lethal * a, kill_ra + lethal * ra
+        halt_s, halt_r = halt_s + halting * s, halt_r + halting * r
+        halt_a, halt_ra = halt_a + halting * a, halt_ra + halting * ra
     first_tail = first + PRODUCT_STATES * patient.products.shape[0]
     m = patient.traits.memory
     cytotoxic_t = m.kill_rate * m.mhc_positive_fraction * y[first_tail] * permitted
-    return hazard_s + cytotoxic_t, hazard_r + cytotoxic_t, hazard_a, hazard_ra
+    return (kill_s + cytotoxic_t, kill_r + cytotoxic_t, kill_a, kill_ra), (halt_s, halt_r, halt_a, halt_ra)
 
 
 @kernel
 def grow_lesion(y, dy, base, slot, effects, patient):
-    """Phase: one lesion (eqs G6, R3, V7). Returns its volume (mL) and the antigen it releases (cells/day)."""
+    """Phase: one lesion (eqs G6, R3, K8, V7). Returns its volume (mL) and the antigen it releases (cells/day)."""
     g, r = patient.traits.growth, patient.traits.resistance
     supply = lesion_supply(y, base, patient)
     _flow, oxygen, vegf, volume = supply
     cells = viable_cells(y, base)
     s, res, a, ra = y[base], y[base + 1], y[base + 2], y[base + 3]
-    kill_s, kill_r, kill_a, kill_ra = recruit_and_engage(y, dy, base, supply, effects, patient)
+    kills, halts = recruit_and_engage(y, dy, base, supply, effects, patient)
+    kill_s, kill_r, kill_a, kill_ra = kills
 
     normal = vessels.oxygenation(1.0, patient.traits.vessels)
     factor = growth.hypoxic_birth_factor(oxygen, normal, g.hypoxia_half_effect)
     rate = patient.slots[slot].rate
-    birth_s = growth.birth_rate(rate, factor, effects.births_sensitive)
-    birth_r = growth.birth_rate(rate * (1.0 - r.fitness_cost), factor, effects.births_resistant)
+    sensitive = growth.birth_rate(rate, factor, effects.births_sensitive)
+    resistant = growth.birth_rate(rate * (1.0 - r.fitness_cost), factor, effects.births_resistant)
+    birth_s, birth_r = killing.births_left(sensitive, halts[0]), killing.births_left(resistant, halts[1])
+    birth_a, birth_ra = killing.births_left(sensitive, halts[2]), killing.births_left(resistant, halts[3])
     crowding = growth.crowding_rate(rate, cells, y[base + CAPACITY])
     loss_s = crowding + effects.killing_sensitive + kill_s
     loss_r = crowding + effects.killing_resistant + kill_r
     loss_a = crowding + effects.killing_sensitive + kill_a
     loss_ra = crowding + effects.killing_resistant + kill_ra
 
-    divisions_s, divisions_r = birth_s + g.turnover_rate, birth_r + g.turnover_rate
-    on = resistance.to_resistant_rate(divisions_s, resistance.drug_stress(effects), r)
-    off = r.switch_off_rate
+    divisions_s, divisions_r, off = birth_s + g.turnover_rate, birth_r + g.turnover_rate, r.switch_off_rate
+    stress = resistance.drug_stress(effects)
+    on_s = resistance.to_resistant_rate(divisions_s, stress, r)
+    on_a = resistance.to_resistant_rate(birth_a + g.turnover_rate, stress, r)
     escape_s, escape_r = r.antigen_loss_probability * divisions_s, r.antigen_loss_probability * divisions_r
-    dy[base] = (birth_s - loss_s - on - escape_s) * s + off * res
-    dy[base + 1] = (birth_r - loss_r - off - escape_r) * res + on * s
-    dy[base + 2] = (birth_s - loss_a - on) * a + off * ra + escape_s * s
-    dy[base + 3] = (birth_r - loss_ra - off) * ra + on * a + escape_r * res
+    dy[base] = (birth_s - loss_s - on_s - escape_s) * s + off * res
+    dy[base + 1] = (birth_r - loss_r - off - escape_r) * res + on_s * s
+    dy[base + 2] = (birth_a - loss_a - on_a) * a + off * ra + escape_s * s
+    dy[base + 3] = (birth_ra - loss_ra - off) * ra + on_a * a + escape_r * res
 
     died = loss_s * s + loss_r * res + loss_a * a + loss_ra * ra
     released = g.dead_clearance_rate * y[base + DEAD]
@@ -161,9 +166,12 @@ def derivatives(t, y, dy, lesions, patient):
         lesion_volume, released = grow_lesion(y, dy, body + slot * width, slot, effects, patient)
         volume += lesion_volume
         antigen += released
-    tail = body - BODY_TAIL
-    dy[tail] = effectors.memory_change(y[tail], antigen, effectors.helpers(y, patient), patient.traits.memory)
-    dy[tail + 1] = liver.reserve_change(y[tail + 1], patient.traits.cirrhosis, volume, patient.traits.liver)
-    dy[tail + 2] = liver.tumour_hazard(volume, patient.traits.hazards)
-    dy[tail + 3] = liver.liver_hazard(y[tail + 1], patient.traits.hazards)
-    dy[tail + 4] = patient.traits.hazards.other_rate * liver.age_factor(patient.traits.age, patient.traits.hazards)
+    tail, traits = body - BODY_TAIL, patient.traits
+    dy[tail] = effectors.memory_change(y[tail], antigen, effectors.helpers(y, patient), traits.memory)
+    dy[tail + 1] = liver.reserve_change(y[tail + 1], traits.cirrhosis, volume, traits.liver)
+    failure = liver.liver_hazard(y[tail + 1], traits.hazards)
+    background = liver.background_reserve(t, traits.reserve, traits.cirrhosis, traits.liver)
+    excess = liver.excess_hazard(failure, background, traits.hazards)
+    dy[tail + 2] = liver.tumour_hazard(volume, traits.hazards) + excess
+    dy[tail + 3] = failure - excess
+    dy[tail + 4] = traits.hazards.other_rate * liver.age_factor(traits.age, traits.hazards)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tumorsim.kernels._jit import kernel
-from tumorsim.kernels.growth import half_saturation
+from tumorsim.kernels.growth import half_saturation, positive_part
 
 ONE_CELL = 1.0
 
@@ -41,3 +41,18 @@ def antibody_and_receptor_factor(opsonisation, antigen, product):
     """Rise of killing through CD16 and through a CAR (eq. K5); both need the antigen."""
     adcc = product.adcc_gain * product.cd16_fraction * opsonisation
     return 1.0 + antigen * (adcc + product.car_gain)
+
+
+@kernel
+def action(reached, opsonisation, product):
+    """Hazards of clones S, R, A and RA by one product in 1/day, where ``reached`` of the largest is (eq. K1)."""
+    low = product.kill_rate * reached
+    high = low * antibody_and_receptor_factor(opsonisation, 1.0, product)
+    resistant, antigen_low = product.resistant_activity, product.antigen_low_activity
+    return high, resistant * high, antigen_low * low, antigen_low * resistant * low
+
+
+@kernel
+def births_left(birth, halting):
+    """Births per cell and day while effectors stop ``halting`` of them (eq. K8); turnover goes on."""
+    return positive_part(birth - halting)

@@ -133,6 +133,7 @@ class CellProduct(NamedTuple):
     cd16_fraction: float
     adcc_gain: float
     car_gain: float
+    cytostatic_share: float
 
 
 class Tace(NamedTuple):
@@ -261,6 +262,7 @@ MEMO = row_type(
         ("nadir", "f8"),
         ("viable_baseline", "f8"),
         ("viable_nadir", "f8"),
+        ("regrown", "f8"),  # resistant cells that are a regrowth; 0 = not watched for
         ("limits", "f8", (3,)),  # cumulative hazards (tumour, liver, other) at which the patient dies
         ("traced", "i8"),  # points of the trajectory stored so far
     ]
@@ -287,7 +289,8 @@ POLICY = row_type(
 )
 OUTCOME_NAMES = (
     "death_time", "death_cause", "progression_time", "mrecist_progression_time", "salvage", "infusions",
-    "cells_infused", "resistant_time", "lesions_extinct", "steps", "status", "failure_time",
+    "cells_infused", "resistant_time", "resistant_regrowth_time", "lesions_extinct", "steps", "status",
+    "failure_time",
 )  # fmt: skip
 VISIT_NAMES = (
     "visit_time", "sum_diameters", "sum_viable_diameters", "lesions_seen", "new_lesion",

@@ -5,15 +5,28 @@ from __future__ import annotations
 import math
 
 from tumorsim.kernels._jit import kernel
+from tumorsim.kernels.growth import positive_part
 
 HALF_RESERVE = 0.5
 REFERENCE_AGE = 55.0
 
 
 @kernel
+def natural_decline(cirrhosis, p):
+    """Decline of the reserve per day without tumour, as a fraction of what is left."""
+    return p.decline_rate + p.cirrhosis_decline_rate * cirrhosis
+
+
+@kernel
 def reserve_change(reserve, cirrhosis, tumour_volume, p):
     """Change of the liver reserve per day (eq. L1)."""
-    return -(p.decline_rate + p.cirrhosis_decline_rate * cirrhosis + p.tumour_cost * tumour_volume) * reserve
+    return -(natural_decline(cirrhosis, p) + p.tumour_cost * tumour_volume) * reserve
+
+
+@kernel
+def background_reserve(t, entry, cirrhosis, p):
+    """Reserve after ``t`` days had there been neither tumour nor its treatment (eq. L2)."""
+    return entry * math.exp(-natural_decline(cirrhosis, p) * t)
 
 
 @kernel
@@ -33,3 +46,9 @@ def tumour_hazard(volume, p):
 def liver_hazard(reserve, p):
     """Hazard of death from liver failure per day (eq. H2)."""
     return p.liver_rate * math.exp(p.liver_slope * (HALF_RESERVE - reserve))
+
+
+@kernel
+def excess_hazard(hazard, background, p):
+    """Part of the liver ``hazard`` that the reserve ``background`` does not explain (eq. H5): it is the tumour's."""
+    return positive_part(hazard - liver_hazard(background, p))

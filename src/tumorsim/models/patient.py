@@ -1,8 +1,8 @@
 """The patient-level model: from an event table to visits, death and trajectories.
 
 The loop of one patient, in order: integrate to the next event (exactly to it; on
-the way watch for death, extinction of small lesions and the take-over by resistant
-cells, and store the trajectory), then what is due at that time: a lesion arrives,
+the way watch for death, extinction of small lesions, the take-over and the regrowth by
+resistant cells, and store the trajectory), then what is due at that time: a lesion arrives,
 a row of the event table (drug, infusion, TACE, resection, visit), salvage treatment.
 """
 
@@ -59,10 +59,21 @@ def start(work, patient, policy):
 
 
 @kernel
+def half_the_cells_at_entry(i, cohort):
+    """Half the viable cells of the lesions present before any treatment."""
+    cells = 0.0
+    for lesion in range(cohort.lesion_offset[i], cohort.lesion_offset[i + 1]):
+        if cohort.lesions[lesion].arrival <= 0.0:
+            for clone in range(layout.CLONES):
+                cells += cohort.lesions[lesion].cells[clone]
+    return 0.5 * cells
+
+
+@kernel
 def clear_outcome(out, rows):
     """Outcome and visit rows of a patient to whom nothing has happened yet."""
     out.death_time, out.progression_time, out.mrecist_progression_time = math.nan, math.nan, math.nan
-    out.resistant_time, out.failure_time = math.nan, math.nan
+    out.resistant_time, out.resistant_regrowth_time, out.failure_time = math.nan, math.nan, math.nan
     out.death_cause, out.salvage, out.infusions, out.cells_infused = 0.0, 0.0, 0.0, 0.0
     out.lesions_extinct, out.steps, out.status = 0.0, 0.0, 0.0
     for v in range(rows.size):
@@ -148,6 +159,8 @@ def simulate_patient(i, cohort, policies, outcomes):
         memo, np.zeros(slots, MARK), np.zeros(drugs + products, np.int64),
     )  # fmt: skip
     start(work, patient, policy)
+    if policy.adjuvant == 0:
+        memo.regrown = half_the_cells_at_entry(i, cohort)
     lesions, lesion, event = 0, 0, cohort.event_offset[i]
     t, end, changed = 0.0, patient.traits.end, True
     while True:

@@ -59,3 +59,11 @@ class CellModel(Process):
         le=100,
         default=0.0,
     )
+    cytostatic_share: Parameter = quantity(
+        "dimensionless",
+        "s_cyt",
+        "Share of the action on a tumour cell that stops its division instead of killing it.",
+        ge=0,
+        le=1,
+        default=0.0,
+    )

@@ -1,4 +1,4 @@
-"""How the trial was made: accrual, follow-up, visits, imaging, allocation."""
+"""How the trial was made: accrual, follow-up, visits, imaging, allocation, matching."""
 
 from __future__ import annotations
 
@@ -7,7 +7,22 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from tumorsim.interventions.schedule import ScheduleText
-from tumorsim.params.base import Block, Duration, Length, Number, Rate
+from tumorsim.params.base import Block, Duration, Length, Number, Probability, Rate
+
+# What an assignment may look at and what may be matched on; the steps are those of `LogOdds`.
+Covariate = Literal[
+    "multiple_tumours", "diameter", "cirrhosis", "hbv", "platelets", "age", "male", "ablation"
+]  # fmt: skip
+COVARIATE_LABELS: dict[str, str] = {
+    "multiple_tumours": "Multiple tumours",
+    "diameter": "Largest tumour, cm",
+    "cirrhosis": "Cirrhosis",
+    "hbv": "Hepatitis B",
+    "platelets": "Platelets, 50 × 10³/µL",
+    "age": "Age, decades",
+    "male": "Men",
+    "ablation": "RFA or PEI",
+}
 
 
 class Imaging(Block):
@@ -35,13 +50,60 @@ class Visits(Block):
     )
 
 
+class LogOdds(Block):
+    """Log odds ratios of being meant for the treated arm, one a covariate (eq. A1); 0 is no influence."""
+
+    multiple_tumours: Number = Field(0.0, ge=-10, le=10, description="More than one tumour, against one.")
+    diameter: Number = Field(0.0, ge=-10, le=10, description="Per cm of the largest tumour.")
+    cirrhosis: Number = Field(0.0, ge=-10, le=10, description="Cirrhosis, against none.")
+    hbv: Number = Field(0.0, ge=-10, le=10, description="Hepatitis B, against none.")
+    platelets: Number = Field(0.0, ge=-10, le=10, description="Per 50 x 10^3/uL of platelets.")
+    age: Number = Field(0.0, ge=-10, le=10, description="Per 10 years.")
+    male: Number = Field(0.0, ge=-10, le=10, description="Men, against women.")
+    ablation: Number = Field(0.0, ge=-10, le=10, description="Radiofrequency or ethanol, against resection.")
+
+
+class Assignment(Block):
+    """Who is treated in an observational cohort (docs/theory/observational.md)."""
+
+    arm: str = Field(max_length=64, description="The treated arm.", examples=["cik"])
+    share: Probability = Field(gt=0, lt=1, description="Share of all patients who are meant for it (eq. A2).")
+    log_odds: LogOdds = Field(default_factory=LogOdds, description="What the choice depends on.")
+    membership: Literal["intended", "received"] = Field(
+        "received",
+        description="Whom the analysis counts as treated: all who were meant for the arm, or those who lived, free of "
+        "recurrence and under observation, to receive a first infusion.",
+    )
+
+
+class Matching(Block):
+    """1:1 matching on the propensity score (docs/theory/observational.md)."""
+
+    covariates: tuple[Covariate, ...] = Field(
+        min_length=1, max_length=8, description="What the propensity score is made of.", examples=["- diameter"]
+    )
+    caliper: Number = Field(
+        0.2, gt=0, le=100, description="Widest pair, in standard deviations of the logit of the score."
+    )
+
+    @model_validator(mode="after")
+    def _once_each(self) -> Self:
+        if len(set(self.covariates)) != len(self.covariates):
+            raise ValueError("covariates: name each covariate once, e.g. [multiple_tumours, diameter]")
+        return self
+
+
 class Design(Block):
     """Accrual, cut-off, allocation and loss to follow-up."""
 
     accrual: Duration = Field(gt=0, description="Enrolment period; entry times are uniform in it.")
     cutoff: Duration = Field(gt=0, description="Data cut-off, from the first enrolment.")
-    allocation: Literal["twins", "randomised"] = "twins"
+    allocation: Literal["twins", "randomised", "observational"] = Field(
+        "twins", description="Every patient in every arm, or each in one: by lot, or as patients and doctors chose."
+    )
     ratio: list[Number] = Field(default_factory=list, description="Patients per arm when randomised; equal if empty.")
+    assignment: Assignment | None = Field(None, description="Who is treated, with allocation observational.")
+    matching: Matching | None = Field(None, description="Matched analysis beside the whole one.")
     dropout_rate: Rate = Field(0.0, ge=0, le=0.05, validate_default=False, description="Hazard of loss to follow-up.")
     visits: Visits
     imaging: Imaging

@@ -41,6 +41,14 @@ class Burden(Process):
     residual_ablation_ratio: Parameter = quantity(
         "dimensionless", "f_abl", "Deposits after ablation or injection against resection.", gt=0, le=5, default=1.0
     )
+    residual_multiple_ratio: Parameter = quantity(
+        "dimensionless",
+        "f_mult",
+        "Deposits of a patient with more than one lesion at index treatment against one.",
+        ge=1,
+        le=5,
+        default=1.0,
+    )
     residual_size: Parameter = quantity("cells", "N_res", "Median size of a deposit.", ge=1, le=1e9)
     residual_size_spread: Parameter = quantity("dimensionless", "s_res", "Standard deviation of its log10.", ge=0, le=4)
     de_novo_rate: Parameter = quantity(

@@ -19,6 +19,7 @@ from pydantic import Field, WithJsonSchema, field_serializer, field_validator, m
 from pydantic_core.core_schema import ValidationInfo
 
 from tumorsim.params.base import Block
+from tumorsim.params.subgroups import read_subgroup
 from tumorsim.units import UnitError, format_quantity, parse_quantity
 
 # Which settings an end point belongs to; `tumorsim.endpoints.ENDPOINTS` has the same names.
@@ -33,6 +34,7 @@ ENDPOINT_SETTINGS: dict[str, tuple[str, ...]] = {
     "pfs_mrecist": ("advanced",),
     "ttp_mrecist": ("advanced",),
     "resistance": ("adjuvant", "advanced"),
+    "resistant_regrowth": ("advanced",),
 }
 RESPONSE_STATISTICS = ("orr", "dcr_best", "dcr_confirmed", "cr", "pr", "sd", "pd", "ne")
 
@@ -77,6 +79,9 @@ OTHER_QUANTITIES: dict[str, Rule] = {
     "follow_up.median": Rule("duration", "pooled"),
     "infusions.mean": Rule("dimensionless", "arm"),
     "cells.mean": Rule("cells", "arm"),
+    "multiple.fraction": Rule("dimensionless", "pooled", fraction=True),
+    "diameter.median": Rule("length", "pooled"),
+    "matching.pairs": Rule("dimensionless", "arm", count=True),
 } | {
     f"response.{criteria}.{name}": Rule("dimensionless", "arm", fraction=True)
     for criteria in ("recist", "mrecist")
@@ -184,8 +189,16 @@ class Target(Block):
     reported_ci: tuple[_Reported, _Reported] | None = Field(None, description="Reported confidence interval.")
     reported_range: tuple[_Reported, _Reported] | None = Field(None, description="Range that the source gives.")
     tolerance: _Reported | None = Field(None, description="Distance from the reported value that is agreement.")
+    analysis: Literal["whole", "matched"] = Field(
+        "whole", description="All patients, or the pairs of trial.matching (observational cohorts)."
+    )
+    subgroup: str | None = Field(
+        None, max_length=80, description="Patients it is about.", examples=["platelets < 150 1e3/uL", "cirrhosis = yes"]
+    )
     n: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] | None = Field(
-        None, description="Patients of the study: of the arm, then of the reference; of every arm if none is named."
+        None,
+        description="Patients of the study before matching and subgroups: of the arm, then of the reference; of every "
+        "arm if none is named. A matched analysis needs both arms.",
     )
     kind: Literal["CAL", "SOFT", "CON", "IN", "Q"] = Field(
         description="Fitted (CAL), fitted loosely (SOFT), shown only (CON), set (IN) or qualitative (Q)."
@@ -198,6 +211,13 @@ class Target(Block):
     @classmethod
     def _check_quantity(cls, text: str) -> str:
         read_quantity(text)
+        return text
+
+    @field_validator("subgroup")
+    @classmethod
+    def _check_subgroup(cls, text: str | None) -> str | None:
+        if text is not None:
+            read_subgroup(text)
         return text
 
     @field_validator("n", mode="before", json_schema_input_type=int | list[int] | None)
@@ -270,10 +290,16 @@ def _conflicts(target: Target) -> list[str]:
         problems.append(f"{name} concerns no reference arm; leave `reference` out")
     if target.arm is not None and target.arm == target.reference:
         problems.append("`arm` and `reference` must be two arms")
-    size = len(target.n or ())
+    size, matched = len(target.n or ()), target.analysis == "matched"
+    if matched and target.n is not None and size != 2:
+        problems.append(f"n: matching draws both arms; write the patients of {target.arm or 'each'} and of the other, "
+                        "before matching, e.g. [251, 326]")  # fmt: skip
+        return problems
+    if name == "matching.pairs" and not matched:
+        problems.append("matching.pairs belongs to a matched analysis; write `analysis: matched`")
     if target.n is not None and rule.scope == "comparison" and size != 2:
         problems.append(f"n: {name} compares two arms, write the arm's number and the reference's, e.g. [114, 112]")
-    if target.n is not None and rule.scope != "comparison" and target.arm is not None and size != 1:
+    if target.n is not None and rule.scope != "comparison" and target.arm is not None and size != 1 and not matched:
         problems.append(f"n: {name} of arm {target.arm} concerns one arm, write one number, e.g. 114")
     if target.n is None and rule.count:
         problems.append(f'n: {name} is a count; write the number of patients it was counted in, e.g. "n: 114"')
@@ -303,7 +329,7 @@ def target_problems(
     list of (place in ``targets``, key, message)
     """
     found: list[tuple[int, str, str]] = []
-    seen: dict[tuple[str, str, str | None], int] = {}
+    seen: dict[tuple[str | None, ...], int] = {}
     for i, target in enumerate(targets):
         for key in ("arm", "reference"):
             name = getattr(target, key)
@@ -319,7 +345,7 @@ def target_problems(
         if setting is not None and settings is not None and setting not in settings:
             fitting = ", ".join(name for name, where in ENDPOINT_SETTINGS.items() if setting in where)
             found.append((i, "quantity", f"{target.parsed.subject} is no {setting} end point; those are {fitting}"))
-        key_of = (target.id, target.quantity, target.arm)
+        key_of = (target.id, target.quantity, target.arm, target.analysis, target.subgroup)
         if key_of in seen:
             found.append((i, "id", f"{target.id} with this quantity and arm stands already at targets[{seen[key_of]}]"))
         seen.setdefault(key_of, i)

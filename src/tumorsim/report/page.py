@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from tumorsim.figures import FigureError, StudyView, figure, image
+from tumorsim.figures import FigureError, StudyView, figure
 from tumorsim.figures.curves import endpoint_title, pick_endpoint, study_view
 from tumorsim.figures.files import write_whole
 from tumorsim.figures.style import with_interval
 from tumorsim.report import tables, words
+from tumorsim.report.frame import Picture, data_uri, fill, style
 from tumorsim.report.resolved import duration, in_words, parameters, read_scenario, settings, treatments, yearly
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One figure in the page.
-
-    Attributes
-    ----------
-    title, caption
-        Above and below it.
-    alt
-        What it says to those who cannot see it.
-    wide, narrow
-        Data URIs; ``narrow`` replaces ``wide`` on small screens, and may be empty.
-    """
-
-    title: str
-    caption: str
-    alt: str
-    wide: str
-    narrow: str = ""
 
 
 def render(
@@ -79,7 +55,7 @@ def render(
     rows = parameters(scenario)
     fitted = sum(row.status == "fitted" for row in rows)
     context = {
-        "style": _style(),
+        "style": style(),
         "notice": words.NOTICE,
         "title": str(view.summary.get("title") or view.summary.get("scenario") or "Virtual trial"),
         "summary": view.summary,
@@ -91,6 +67,7 @@ def render(
         "response": _response(view),
         "deaths": {"table": tables.deaths_table(view), "picture": _picture(view, "cumulative-incidence")},
         "forest": _picture(view, "forest") if len(view.data.arms) > 1 else None,
+        "matching": _matching(view),
         "inside": _picture(view, "trajectories"),
         "fitted": words.fitted_statement(fitted),
         "parameters": tables.parameter_tables(rows),
@@ -102,7 +79,7 @@ def render(
         "version": str(provenance.get("tumorsim") or ""),
         "scenario_text": scenario_text,
     }
-    return str(_template().render(context))
+    return fill("page.html", context)
 
 
 def save(
@@ -118,22 +95,8 @@ def save(
     return write_whole(Path(path), render(view, provenance, scenario_text, **more).encode())
 
 
-def _style() -> str:
-    return files("tumorsim.report").joinpath("page.css").read_text(encoding="utf-8")
-
-
-@cache
-def _template() -> Any:
-    from jinja2 import Environment, StrictUndefined
-
-    source = files("tumorsim.report").joinpath("page.html").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(source)
-
-
 def _uri(view: StudyView, name: str, **options: Any) -> str:
-    drawn = figure(name).draw(view, **options)
-    return "data:image/svg+xml;base64," + base64.b64encode(image(drawn, "svg")).decode("ascii")
+    return data_uri(figure(name).draw(view, **options))
 
 
 def _picture(view: StudyView, name: str, alt: str = "", **options: Any) -> Picture | None:
@@ -210,6 +173,13 @@ def _km_alt(view: StudyView, endpoint: str) -> str:
             median = with_interval(found.get("median"), found.get("median_ci"), 1)
             said.append(f"{arm['label']}: {found['events']} events, median {median} months.")
     return " ".join(said)
+
+
+def _matching(view: StudyView) -> dict[str, Any] | None:
+    table = tables.matched_table(view)
+    if table is None:
+        return None
+    return {"table": table, "balance": tables.balance_table(view), "picture": _picture(view, "balance")}
 
 
 def _response(view: StudyView) -> dict[str, Any] | None:

@@ -11,9 +11,10 @@ import numpy as np
 from tumorsim.endpoints.survival import follow_up
 from tumorsim.figures.base import StudyView
 from tumorsim.figures.curves import endpoint_title
-from tumorsim.figures.names import quantity_name, scale_of, shown_with_interval
+from tumorsim.figures.names import scale_of, shown_with_interval, target_name
 from tumorsim.figures.style import bare_p, number, scientific, with_interval
 from tumorsim.figures.targets import arm_name, verdict
+from tumorsim.params.design import COVARIATE_LABELS
 from tumorsim.report.resolved import ABSENT, STATUSES, ParameterRow
 from tumorsim.report.words import KINDS
 from tumorsim.variables import variable
@@ -57,7 +58,7 @@ def targets_table(view: StudyView) -> Table | None:
         rows.append(
             (
                 target["id"],
-                quantity_name(target["quantity"]),
+                target_name(target),
                 arm_name(target, view) or "all",
                 shown_with_interval(target.get("reported"), ends, scale),
                 shown_with_interval(target.get("simulated"), target.get("interval"), scale),
@@ -235,6 +236,45 @@ def windows_table(view: StudyView) -> Table | None:
     )
     head = ("End point", "Arm", "Window", "HR (95% CI)", "Events, arm and reference")
     return Table("Hazard ratios by time since randomisation", head, rows, (3, 4), note) if rows else None
+
+
+def balance_table(view: StudyView) -> Table | None:
+    """Covariates of both arms before and after matching; None when the study is not matched."""
+    told = view.summary.get("matching")
+    if not told:
+        return None
+    labels, rows = labels_of(view), []
+    for row in told["balance"]:
+        means = [number(mean) for side in ("before", "after") for mean in row[f"means_{side}"]]
+        shown = (*means[:2], number(row["before"]), *means[2:], number(row["after"]))
+        rows.append((COVARIATE_LABELS.get(row["covariate"], row["covariate"]), *shown))
+    one, other = labels[told["arm"]], labels[told["reference"]]
+    sides = [f"{text} {side}" for side in ("before", "after") for text in (one, other, "Difference")]
+    note = (
+        f"Means or shares; the difference is standardised by the spread before matching. {told['patients'][0]:,} and "
+        f"{told['patients'][1]:,} patients, {told['pairs']:,} pairs; caliper {told['caliper']:g} standard deviations "
+        "of the logit of the propensity score."
+    )
+    return Table("Balance before and after matching", ("Covariate", *sides), rows, tuple(range(1, 7)), note)
+
+
+def matched_table(view: StudyView) -> Table | None:
+    """Hazard ratios and medians before and after matching; None when the study is not matched."""
+    told = view.summary.get("matching")
+    if not told:
+        return None
+    labels, rows = labels_of(view), []
+    for row in told["endpoints"]:
+        for side in ("before", "after"):
+            found = row[side]
+            ratio = with_interval(found["hr"], found["ci"], 2) if found["hr"] is not None else found["reason"] or "–"
+            counts = [f"{events:,}/{n:,}" for events, n in zip(found["events"], found["n"], strict=True)]
+            medians = [with_interval(*pair, 1) for pair in zip(found["medians"], found["median_cis"], strict=True)]
+            rows.append((endpoint_title(row["endpoint"]), side, ratio, bare_p(found["p_logrank"]), *counts, *medians))
+    one, other = labels[told["arm"]], labels[told["reference"]]
+    each = [f"{text}, {name}" for text in ("Events/patients", "Median") for name in (one, other)]
+    head = ("End point", "Matching", "HR (95% CI)", "Log-rank P", *each)
+    return Table("Before and after matching", head, rows, (2, 3, 4, 5, 6, 7))
 
 
 def response_table(view: StudyView) -> Table | None:

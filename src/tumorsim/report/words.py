@@ -43,8 +43,10 @@ def in_short(view: StudyView) -> list[str]:
 def _allocation(view: StudyView) -> str:
     if len(view.data.arms) == 1:
         return "in one arm"
-    twins = "each of whom enters every arm with the same biology and the same luck"
-    return twins if view.data.allocation == "twins" else "randomised between the arms"
+    return {
+        "twins": "each of whom enters every arm with the same biology and the same luck",
+        "observational": "each in one arm and not randomised",
+    }.get(view.data.allocation, "randomised between the arms")
 
 
 def _median(arm: Mapping[str, Any], endpoint: str) -> str:

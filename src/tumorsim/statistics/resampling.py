@@ -67,6 +67,10 @@ class StudySampler:
             self._drawn[arm, size] = members[kernels.redraw_patients(key, population, places, members.size)]
         return self._drawn[arm, size]
 
+    def draws(self, arms: Sequence[int], sizes: Sequence[int]) -> list[IntArray]:
+        """`draw` for each of several arms."""
+        return [self.draw(arm, size) for arm, size in zip(arms, sizes, strict=True)]
+
     def everyone(self, arm: int) -> IntArray:
         """All virtual patients of an arm, once: one study of everybody. Shape (1, n)."""
         return self.members[arm][None, :]

@@ -1,4 +1,4 @@
-"""Layout of a result file, version 1: groups, axes, columns, and what a trial must be to fit.
+"""Layout of a result file, version 2: groups, axes, columns, and what a trial must be to fit.
 
 The arrays themselves are declared in `tumorsim.variables`; ``docs/result-file.md``
 shows the whole tree.
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from tumorsim.variables import VARIABLES, TrialData, Variable
 
 FORMAT = "tumorsim result"
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 NOTICE = "Hypothesis-generating simulation; not for clinical use."
 
 # A variable added later raises LAYOUT_VERSION and is named here with the version
 # that brought it, so that files from before stay readable.
-SINCE: dict[str, int] = {}
+SINCE: dict[str, int] = {"resistant_regrowth_time": 2}
 
 # axis: unit, doc
 AXES: dict[str, tuple[str, str]] = {
@@ -66,7 +66,7 @@ TARGET_COLUMNS: dict[str, str] = {
     "within": "flag",
 }
 SETTINGS = ("adjuvant", "advanced")
-ALLOCATIONS = ("twins", "randomised")
+ALLOCATIONS = ("twins", "randomised", "observational")
 MAX_ARMS = 64
 MAX_NAME = 100
 MAX_TEXT = 1 << 26

@@ -1,0 +1,418 @@
+"""The stages' numbers as one JSON-able outcome, the fitted values as YAML, the posterior as a table.
+
+Times are in months, as everywhere people read; free parameters are in internal units,
+with the unit beside them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tumorsim.calibration.config import Calibration
+from tumorsim.calibration.log import Log
+from tumorsim.calibration.objective import Evaluation, Objective, Reading
+from tumorsim.calibration.outcome import FORMAT, LAYOUT
+from tumorsim.calibration.parameters import FloatArray, Parameter, routes, setting_path
+from tumorsim.calibration.posterior import Posterior
+from tumorsim.statistics import predictive_interval
+from tumorsim.store import commit
+from tumorsim.targets import MONTH, YEAR
+
+NOTICE = "Hypothesis-generating simulation; not for clinical use."
+WIDE = 1.6448536269514722  # central 90% of a standard normal
+WORTH_SAYING = 1.0  # sampling errors from which a residual is put into words
+
+
+def assemble(
+    made: Calibration,
+    objective: Objective,
+    log: Log,
+    parts: Mapping[str, Any],
+    seconds: Mapping[str, float],
+    provenance: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The outcome; its shape is in `tumorsim.calibration.shape`.
+
+    Parameters
+    ----------
+    made, objective, log
+        The calibration, its objective and its log.
+    parts
+        What each stage gave; stages that were not run are missing.
+    seconds
+        Wall time of each stage in this process.
+    provenance
+        As `tumorsim.provenance.collect` makes it.
+    """
+    found, winner = parts["optimise"], parts["winner"]
+    posterior = parts.get("posterior")
+    targets = _targets(objective, made, parts)
+    return {
+        "format": FORMAT,
+        "layout": LAYOUT,
+        "name": made.name,
+        "title": made.title,
+        "description": made.description,
+        "notice": NOTICE,
+        "config_text": made.text,
+        "config_digest": made.digest,
+        "log_digest": log.digest(),
+        "provenance": dict(provenance),
+        "seconds": {stage: round(time, 1) for stage, time in seconds.items()},
+        "evaluations": _counts(log),
+        "failures": _failures(log),
+        "studies": _studies(made),
+        "parameters": _parameters(objective, found.latent, posterior),
+        "targets": targets,
+        "loss": {
+            "start": _number(parts["start"].loss),
+            "best": found.loss,
+            "fresh": [_number(one.loss) for one in winner],
+        },
+        "screening": _screening(objective, parts.get("screening")),
+        "optimise": _optimise(objective, made, found, log),
+        "posterior": _posterior(objective, posterior, parts.get("draws")),
+        "recovery": recovered.as_json() if (recovered := parts.get("recovery")) is not None else None,
+        "rivals": [_rival(objective, made, one) for one in parts["rivals"]] if parts.get("rivals") else None,
+        "windows": _windows(objective, made, winner, parts.get("predictive")),
+        "residuals": _residuals(targets),
+    }
+
+
+def write(folder: Path, told: Mapping[str, Any], objective: Objective) -> None:
+    """Outcome, posterior and fitted values into the output folder; each whole or not at all."""
+    _commit(folder / "outcome.json", json.dumps(told, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
+    _commit(folder / "fitted.yaml", fitted_text(told, objective, [study["name"] for study in told["studies"]]))
+    if told["posterior"]:
+        _commit(folder / "posterior.csv", _table(told))
+
+
+def fitted_text(told: Mapping[str, Any], objective: Objective, names: Sequence[str]) -> str:
+    """The fitted values as settings of each study: for ``--set`` of a run, or ``set:`` of a calibration."""
+    lines = [f"# {told['title']}", f"# log {told['log_digest'][:16]}, configuration {told['config_digest'][:16]}"]
+    for name, plain in zip(names, objective.plains, strict=True):
+        lines.append(f"{name}:")
+        for one, parameter in zip(told["parameters"], objective.parameters, strict=True):
+            ends = one["interval"]
+            known = "" if ends is None else f"  # 90 % interval {ends[0]:.4g} to {ends[1]:.4g}"
+            for route in routes(plain, parameter.declared.path):
+                lines.append(f'  - "{setting_path(plain, route)}={parameter.text(one["best"])}"{known}')
+    return "\n".join(lines) + "\n"
+
+
+def _commit(path: Path, text: str) -> None:
+    commit(path, text.encode(), force=True, sealed=False)
+
+
+def _table(told: Mapping[str, Any]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([one["name"] for one in told["parameters"]])
+    for row in told["posterior"]["draws"]:
+        writer.writerow([f"{value:.6g}" for value in row])
+    return out.getvalue()
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _pair(low: float, high: float, factor: float = 1.0) -> list[float | None] | None:
+    ends = [_number(low * factor), _number(high * factor)]
+    return None if ends == [None, None] else ends
+
+
+def _counts(log: Log) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for stage, _ in log.records:
+        if stage != "head":
+            counts[stage] = counts.get(stage, 0) + 1
+    return counts
+
+
+def _failures(log: Log) -> list[dict[str, Any]]:
+    return [
+        {"stage": stage, "index": index, "message": record["failure"]}
+        for (stage, index), record in sorted(log.records.items())
+        if record.get("failure")
+    ]
+
+
+def _studies(made: Calibration) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": scenario.name,
+            "title": scenario.title,
+            "setting": scenario.population.setting,
+            "arms": [{"name": arm.name, "label": arm.title} for arm in scenario.arms],
+            "patients": study.patients,
+            "resolved_digest": scenario.digest,
+        }
+        for study, scenario in zip(made.studies, made.scenarios, strict=True)
+    ]
+
+
+def _parameters(objective: Objective, latent: FloatArray, posterior: Posterior | None) -> list[dict[str, Any]]:
+    rows = []
+    for k, (one, z) in enumerate(zip(objective.parameters, latent, strict=True)):
+        median = interval = shrinkage = None
+        if posterior is not None:
+            known = posterior.fitted
+            median, shrinkage = float(one.law.value(known.median[k])), float(known.shrinkage[k])
+            interval = [float(one.law.value(end)) for end in known.interval[k]]
+        rows.append(
+            {
+                "name": one.name,
+                "label": one.declared.label or one.name.replace("_", " "),
+                "path": one.declared.path,
+                "unit": one.unit,
+                "symbol": one.symbol,
+                "doc": one.doc,
+                "prior": _prior(one),
+                "start": float(one.law.value(one.start)),
+                "best": float(one.law.value(z)),
+                "median": median,
+                "interval": interval,
+                "prior_interval": [float(one.law.value(end)) for end in (-WIDE, WIDE)],
+                "shrinkage": shrinkage,
+            }
+        )
+    return rows
+
+
+def _prior(one: Parameter) -> dict[str, Any]:
+    law, declared = one.law, one.declared.prior
+    ends = f"{declared.low} to {declared.high}"
+    central = law.law in ("lognormal", "normal")
+    text = f"{law.law}, median {declared.median}, spread {declared.spread}, {ends}" if central else f"{law.law}, {ends}"
+    return {
+        "distribution": law.law,
+        "low": law.low,
+        "high": law.high,
+        "median": float(law.value(0.0)),
+        "spread": law.spread if central else None,
+        "text": text,
+    }
+
+
+def _unit(reading: Reading) -> tuple[str, float]:
+    """Unit in which people read a quantity, and the factor from the internal one."""
+    dimension = reading.quantity.rule.dimension
+    if dimension == "duration":
+        return "month", 1.0 / MONTH
+    if dimension == "rate":
+        return "1/year", YEAR
+    if dimension == "cells":
+        return "cell", 1.0
+    return ("patient" if reading.quantity.rule.count else "1"), 1.0
+
+
+def _mean(rows: Sequence[Evaluation], name: str, place: int) -> float:
+    values = [float(getattr(one, name)[place]) for one in rows]
+    return float(np.mean(values)) if values else float("nan")
+
+
+def _spread(rows: Sequence[Evaluation], place: int) -> float | None:
+    """Monte-Carlo error of the mean over seeds."""
+    values = np.array([one.simulated[place] for one in rows])
+    return _number(float(values.std(ddof=1) / math.sqrt(values.size))) if values.size > 1 else None
+
+
+def _unworked(reading: Reading, values: FloatArray) -> FloatArray:
+    return np.asarray(np.exp(values) if reading.scale == "log" else values)
+
+
+def _with_parameters(reading: Reading, place: int, predictive: Sequence[Sequence[float | None]] | None) -> Any:
+    """90% interval of studies of the published size over the posterior."""
+    if not predictive:
+        return None
+    drawn = np.array([np.nan if row[place] is None else row[place] for row in predictive], float)
+    ends = predictive_interval(_unworked(reading, drawn))
+    return None if ends is None else _pair(*ends, _unit(reading)[1])
+
+
+def _targets(objective: Objective, made: Calibration, parts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for place, reading in enumerate(objective.readings):
+        if reading.target is not None:
+            rows.append(_target(reading, place, made, parts))
+    return rows
+
+
+def _target(reading: Reading, place: int, made: Calibration, parts: Mapping[str, Any]) -> dict[str, Any]:
+    target, winner = reading.target, parts["winner"]
+    assert target is not None
+    unit, factor = _unit(reading)
+    value, low, high = (_mean(winner, name, place) for name in ("simulated", "low", "high"))
+    z = _mean(winner, "z", place)
+    from_low, from_high = target.reported_range or (target.reported, target.reported)
+    inside = bool(low <= from_high and from_low <= high) if np.isfinite([low, high]).any() else None
+    agrees = None
+    if target.tolerance is not None and math.isfinite(value):
+        agrees = bool(abs(value - target.reported) <= target.tolerance * (1 + 1e-9))
+    elif target.reported_range is not None and math.isfinite(value):
+        agrees = bool(from_low <= value <= from_high)
+    mc = _spread(winner, place)
+    return {
+        "study": made.scenarios[reading.study].name,
+        "id": target.id,
+        "quantity": target.quantity,
+        "arm": target.arm,
+        "reference": target.reference,
+        "unit": unit,
+        "reported": target.reported * factor,
+        "reported_ci": None if target.reported_ci is None else _pair(*target.reported_ci, factor),
+        "reported_range": None if target.reported_range is None else _pair(*target.reported_range, factor),
+        "tolerance": None if target.tolerance is None else target.tolerance * factor,
+        "n": None if target.n is None else list(target.n),
+        "kind": target.kind,
+        "weight": target.weight,
+        "fit_weight": reading.weight,
+        "source": target.source,
+        "note": target.note,
+        "start": _number(float(parts["start"].simulated[place]) * factor),
+        "simulated": _number(value * factor),
+        "mc_se": None if mc is None else mc * factor,
+        "interval": _pair(low, high, factor),
+        "interval_posterior": _with_parameters(reading, place, parts.get("predictive")),
+        "z": _number(z),
+        "within": inside,
+        "within_tolerance": agrees,
+    }
+
+
+def _screening(objective: Objective, found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if found is None or "failed" in found:
+        return None
+    return {**found, "outputs": ["misfit", *(_label(r) for r in objective.readings if r.weight > 0)]}
+
+
+def _label(reading: Reading) -> str:
+    assert reading.target is not None
+    arm = f", {reading.target.arm}" if reading.target.arm and reading.quantity.rule.scope == "arm" else ""
+    return f"{reading.target.id} {reading.target.quantity}{arm}"
+
+
+def _optimise(objective: Objective, made: Calibration, found: Any, log: Log) -> dict[str, Any]:
+    rows = []
+    for record in log.stage("optimise"):
+        index, population = int(record["index"]), max(found.population, 1)
+        rows.append(
+            {
+                "index": index,
+                "generation": (index - 1) // population + 1 if index else 0,
+                "values": [float(x) for x in objective.values(np.array(record["latent"]))],
+                "loss": record["loss"],
+                "failed": bool(record["failure"]),
+            }
+        )
+    sigma = made.optimise.sigma if made.optimise is not None else None
+    return {
+        "generations": found.generations,
+        "population": found.population,
+        "sigma": sigma,
+        "stop": found.stop,
+        "evaluations": rows,
+    }
+
+
+def _posterior(objective: Objective, found: Posterior | None, draws: FloatArray | None) -> dict[str, Any] | None:
+    if found is None or draws is None:
+        return None
+    kept = [place for place, reading in enumerate(objective.readings) if reading.weight > 0]
+    shown = sum(reading.target is not None for reading in objective.readings)
+    told = found.as_json()
+    summaries = []
+    for row in found.summaries:
+        whole: list[float | None] = [None] * shown
+        for place, value in zip(kept, row, strict=True):
+            reading = objective.readings[place]
+            whole[place] = _number(float(_unworked(reading, np.array(value))) * _unit(reading)[1])
+        summaries.append(whole)
+
+    def values(rows: FloatArray) -> list[list[float]]:
+        return [[float(x) for x in objective.values(row)] for row in rows]
+
+    return told | {
+        "particles": values(found.particles),
+        "adjusted": values(found.adjusted),
+        "draws": values(draws),
+        "summaries": summaries,
+    }
+
+
+def _rival(objective: Objective, made: Calibration, one: Mapping[str, Any]) -> dict[str, Any]:
+    rival, rows = one["rival"], one["evaluations"]
+    shown = [(place, r) for place, r in enumerate(objective.readings) if r.target is not None]
+    return {
+        "name": rival.name,
+        "label": rival.label or rival.name.replace("_", " "),
+        "settings": list(rival.set),
+        "refitted": one["refitted"],
+        "values": dict(zip(one["names"], (float(x) for x in one["values"]), strict=True)),
+        "loss": _number(float(np.mean([r.loss for r in rows]))),
+        "misfit": _number(float(np.mean([r.misfit for r in rows]))),
+        "targets": [_number(_mean(rows, "simulated", place) * _unit(r)[1]) for place, r in shown],
+        "z": [_number(_mean(rows, "z", place)) for place, _ in shown],
+        "windows": _windows(objective, made, rows, None),
+    }
+
+
+def _windows(
+    objective: Objective, made: Calibration, rows: Sequence[Evaluation], predictive: Sequence[Any] | None
+) -> list[dict[str, Any]]:
+    """Predictions: hazard ratios in windows of follow-up, which no fit has seen."""
+    found = []
+    for place, reading in enumerate(objective.readings):
+        if reading.target is not None:
+            continue
+        scenario = made.scenarios[reading.study]
+        start, stop = (*(time / MONTH for time in reading.quantity.times), None, None)[:2]
+        last = stop is None or stop * MONTH >= scenario.trial.horizon
+        found.append(
+            {
+                "study": scenario.name,
+                "endpoint": reading.quantity.subject,
+                "arm": scenario.arm_names[reading.arms[0]],
+                "reference": scenario.arm_names[reading.arms[1]],
+                "from": round(start or 0.0, 3),
+                "to": None if last or stop is None else round(stop, 3),
+                "hr": _number(_mean(rows, "simulated", place)),
+                "ci": None,
+                "mc_se": _spread(rows, place),
+                "events": None,
+                "interval": _with_parameters(reading, place, predictive)
+                or _pair(_mean(rows, "low", place), _mean(rows, "high", place)),
+            }
+        )
+    return found
+
+
+def _residuals(targets: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What still differs, largest first."""
+    fitted = [t for t in targets if t["fit_weight"] > 0 and t["z"] is not None]
+    said = []
+    for t in sorted(fitted, key=lambda one: -abs(one["z"])):
+        if abs(t["z"]) < WORTH_SAYING:
+            break
+        arm = f" ({t['arm']})" if t["arm"] else ""
+        side = "above" if t["z"] > 0 else "below"
+        unit = {"month": " months", "patient": ""}.get(t["unit"], "")
+        said.append(
+            f"{t['id']} {t['quantity']}{arm}: simulated {t['simulated']:.3g}{unit} lies {abs(t['z']):.1f} "
+            f"sampling errors {side} the reported {t['reported']:.3g}{unit}."
+        )
+    if not said:
+        said = ["Every fitted figure lies within one sampling error of the reported one."]
+    return said
+
+
+__all__ = ["assemble", "fitted_text", "write"]

@@ -1,0 +1,158 @@
+"""The log of a calibration: one line of JSON for every simulation, appended and flushed to the disk.
+
+A line carries the checksum of its own content. After a kill the last line may be torn:
+it is cut off, and what it held is simulated again. A line that does not agree with its
+checksum is left out in the same way, so that nothing damaged is ever used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+FORMAT: Final = "tumorsim calibration log"
+LAYOUT: Final = 1
+MAX_BYTES: Final = 1 << 30
+Record = dict[str, Any]
+Key = tuple[str, int]
+
+
+class LogError(ValueError):
+    """A log that cannot be gone on with; the message says what to do."""
+
+
+@dataclass
+class Log:
+    """Records by stage and index.
+
+    Attributes
+    ----------
+    path
+        The file.
+    records
+        What it holds.
+    dropped
+        Lines that were torn or damaged.
+    """
+
+    path: Path
+    records: dict[Key, Record]
+    dropped: int = 0
+    _stream: BinaryIO | None = field(default=None, repr=False)
+
+    @classmethod
+    def open(cls, path: Path, digest: str, head: Mapping[str, Any]) -> Log:
+        """Open for appending; a new file begins with ``head``.
+
+        Parameters
+        ----------
+        path
+            The file; made if it is not there.
+        digest
+            `Calibration.digest`: a log of another configuration is refused.
+        head
+            Facts kept in the first line.
+
+        Raises
+        ------
+        LogError
+            No log, or one of another configuration or layout.
+        """
+        log = cls(path, {})
+        if path.exists():
+            log._load(digest)
+        fresh = ("head", 0) not in log.records
+        log._stream = path.open("ab")
+        if fresh:
+            log.append("head", 0, {"format": FORMAT, "layout": LAYOUT, "configuration": digest, **head})
+        return log
+
+    def _load(self, digest: str) -> None:
+        if self.path.stat().st_size > MAX_BYTES:
+            raise LogError(f"{self.path}: is larger than {MAX_BYTES >> 30} GiB; choose another folder with --out")
+        content = self.path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        for line in whole.splitlines():
+            record = _record(line)
+            if record is None:
+                self.dropped += 1
+            else:
+                self.records[str(record["stage"]), int(record["index"])] = record
+        if len(whole) < len(content):
+            self.dropped += 1
+            with self.path.open("r+b") as stream:
+                stream.truncate(len(whole))
+        head = self.records.get(("head", 0))
+        if head is None and whole:
+            raise LogError(f"{self.path}: is no log of a calibration; choose another folder with --out")
+        if head is not None and (head.get("format") != FORMAT or head.get("layout") != LAYOUT):
+            raise LogError(f"{self.path}: was written by another version; choose another folder with --out")
+        if head is not None and head.get("configuration") != digest:
+            raise LogError(
+                f"{self.path}: belongs to another configuration (the calibration file, a scenario, the library or the "
+                "seed has changed since); choose another folder with --out, or begin anew with --force"
+            )
+
+    def get(self, stage: str, index: int, latent: list[float] | None = None) -> Record | None:
+        """A record; None if there is none, or if it was made at another point."""
+        found = self.records.get((stage, index))
+        return found if found is not None and (latent is None or found.get("latent") == latent) else None
+
+    def append(self, stage: str, index: int, content: Mapping[str, Any]) -> Record:
+        """Add a record; it is on the disk when this returns."""
+        record: Record = {"stage": stage, "index": index, **content}
+        body = _dump(record)
+        assert self._stream is not None
+        self._stream.write(f'{{"crc": "{zlib.crc32(body.encode()):08x}", {body[1:]}\n'.encode())
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        # what a later run reads is what this one goes on with
+        self.records[stage, index] = json.loads(body)
+        return self.records[stage, index]
+
+    def stage(self, name: str) -> list[Record]:
+        """The records of a stage in order."""
+        return [record for (stage, _), record in sorted(self.records.items()) if stage == name]
+
+    def digest(self) -> str:
+        """SHA-256 of what was simulated, without the times it took: equal for equal work in any order."""
+        kept = [
+            {key: value for key, value in record.items() if key != "seconds"}
+            for (stage, _), record in sorted(self.records.items())
+            if stage != "head"
+        ]
+        return hashlib.sha256(_dump(kept).encode()).hexdigest()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(", ", ": "))
+
+
+def _record(line: bytes) -> Record | None:
+    """The record of a line; None if it is torn, foreign or damaged."""
+    try:
+        found = json.loads(line)
+        crc = found.pop("crc")
+        if f"{zlib.crc32(_dump(found).encode()):08x}" == crc and {"stage", "index"} <= found.keys():
+            return dict(found)
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        return None
+    return None

@@ -1,0 +1,373 @@
+"""How far simulated studies lie from the reported figures, in units of the studies' own sampling error.
+
+One evaluation simulates every study with many virtual patients and common random
+numbers, reads each figure with the estimator of its source, and draws studies of the
+published size from the same patients to know the sampling error. The loss is the
+negative log of a working likelihood (independent normals on the working scale, weights
+as powers) times the prior (docs/theory/calibration.md, eqs C2 to C4).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from tumorsim.calibration.config import Calibration
+from tumorsim.calibration.parameters import FloatArray, Parameter, read_parameters, with_values
+from tumorsim.params.targets import Quantity, Target, read_quantity
+from tumorsim.scenario import Scenario
+from tumorsim.statistics.resampling import LEVEL, predictive_interval
+from tumorsim.targets import Reader, arms_of, simulate_quantity
+from tumorsim.trial import SimulationError, Study, run_trial
+
+RESAMPLES = 400  # studies drawn for a sampling error
+FAILED = 1e6  # loss of an evaluation that could not be made
+_NORMAL_90 = 1.6448536269514722
+LEAST_SD = {"log": 0.01, "count": 0.5, "plain": 0.005}  # no figure is known better than this
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One quantity of one study as a calibration reads it.
+
+    Attributes
+    ----------
+    study
+        Place of the study.
+    target
+        The reported figure; None for a prediction.
+    quantity, arms, sizes
+        What is read, of which arms, in studies of how many patients an arm.
+    weight
+        Power of its likelihood; 0 if it is shown only.
+    """
+
+    study: int
+    target: Target | None
+    quantity: Quantity
+    arms: tuple[int, ...]
+    sizes: tuple[int, ...] | None
+    weight: float
+
+    @property
+    def scale(self) -> str:
+        """``log`` for times, rates and hazard ratios, ``count`` or ``plain``."""
+        rule = self.quantity.rule
+        if (rule.dimension in ("duration", "rate", "cells") and not rule.signed) or self.quantity.statistic == "hr":
+            return "log"
+        return "count" if rule.count else "plain"
+
+    def working(self, values: FloatArray | float, horizon: float) -> FloatArray:
+        """Values on the working scale (eq. C2); a median beyond the end of follow-up counts as that end."""
+        values = np.asarray(values, float)
+        if self.scale != "log":
+            return values
+        top = horizon if self.quantity.rule.dimension == "duration" else np.inf
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = np.log(np.minimum(values, top))
+        return np.where(np.isinf(logs), np.nan, logs)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Every reading of one evaluation.
+
+    Attributes
+    ----------
+    simulated, sd, low, high : (t,)
+        Value over all virtual patients and 90% predictive interval in internal units;
+        ``sd`` is the sampling error on the working scale.
+    z : (t,)
+        (simulated - reported) / sd on the working scale; NaN for predictions.
+    misfit
+        Weighted sum of squared z.
+    loss
+        Eq. C4, without its constant.
+    seconds
+        Wall time.
+    failure
+        Why there are no numbers; empty if there are.
+    """
+
+    simulated: FloatArray
+    sd: FloatArray
+    low: FloatArray
+    high: FloatArray
+    z: FloatArray
+    misfit: float
+    loss: float
+    seconds: float
+    failure: str = ""
+
+
+@dataclass
+class Objective:
+    """Studies, readings and free parameters of a calibration; picklable.
+
+    Attributes
+    ----------
+    parameters
+        Free parameters.
+    plains
+        Resolved scenario of each study.
+    readings
+        Every target of every study, then the predictions.
+    """
+
+    parameters: tuple[Parameter, ...]
+    plains: tuple[dict[str, Any], ...]
+    readings: tuple[Reading, ...]
+    horizons: tuple[float, ...]
+    _warm: bool = field(default=False, repr=False)
+
+    @classmethod
+    def of(
+        cls, made: Calibration, scenarios: Sequence[Scenario] | None = None, frozen: Sequence[str] = ()
+    ) -> Objective:
+        """Objective of a calibration, or of one of its rivals with parameters that the rival sets left out."""
+        chosen = tuple(made.scenarios if scenarios is None else scenarios)
+        parameters = tuple(p for p in read_parameters(made) if p.name not in frozen)
+        readings = [r for k, scenario in enumerate(chosen) for r in _readings(k, scenario, made.studies[k].fit)]
+        readings += [r for k, scenario in enumerate(chosen) for r in _predictions(k, scenario, made)]
+        plains = tuple(json.loads(scenario.resolved_text) for scenario in chosen)
+        return cls(parameters, plains, tuple(readings), tuple(s.trial.horizon for s in chosen))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the free parameters."""
+        return tuple(p.name for p in self.parameters)
+
+    def values(self, latent: FloatArray) -> FloatArray:
+        """Values (internal units) at latent coordinates. Shape (p,)."""
+        return np.array([float(p.law.value(z)) for p, z in zip(self.parameters, latent, strict=True)])
+
+    def start(self) -> FloatArray:
+        """Latent coordinates of the values that the scenarios have. Shape (p,)."""
+        return np.array([p.start for p in self.parameters])
+
+    @property
+    def reported(self) -> FloatArray:
+        """Reported figures on the working scale, NaN for predictions. Shape (t,)."""
+        return np.array(
+            [float("nan") if r.target is None else float(r.working(r.target.reported, np.inf)) for r in self.readings]
+        )
+
+    @property
+    def weights(self) -> FloatArray:
+        """Weights of the readings. Shape (t,)."""
+        return np.array([r.weight for r in self.readings])
+
+    def scenario(self, study: int, values: FloatArray, **changes: Any) -> Scenario:
+        """Scenario of a study with the free parameters set; ``changes`` are ``patients``, ``seed``, ``ratio``."""
+        plain = with_values(self.plains[study], self.parameters, values)
+        plain["targets"], plain["output"] = [], {"traced_patients": 0, "interval": "365 day"}
+        plain["population"]["patients"] = int(changes["patients"])
+        plain["seed"] = int(changes["seed"])
+        if "ratio" in changes:
+            plain["trial"] |= {"allocation": "randomised", "ratio": [float(n) for n in changes["ratio"]]}
+        return Scenario.model_validate(plain)
+
+    def evaluate(
+        self, latent: FloatArray, seed: int, patients: Sequence[int], threads: int = 1, resamples: int = RESAMPLES
+    ) -> Evaluation:
+        """Simulate every study at ``latent`` and compare; never raises for what the simulation does.
+
+        Parameters
+        ----------
+        latent : (p,)
+            Free parameters, standard normal a priori.
+        seed
+            Seed of the studies: the same in every evaluation of a search (common random numbers).
+        patients
+            Virtual patients of each study.
+        threads
+            Kernel threads.
+        resamples
+            Studies drawn for the sampling errors.
+        """
+        began = time.perf_counter()
+        t = len(self.readings)
+        simulated, sd, low, high = (np.full(t, np.nan) for _ in range(4))
+        values = self.values(latent)
+        try:
+            for k in range(len(self.plains)):
+                reader = Reader(
+                    run_study(self.scenario(k, values, patients=patients[k], seed=seed), threads), seed, resamples
+                )
+                for i, reading in enumerate(self.readings):
+                    if reading.study == k:
+                        simulated[i], sd[i], low[i], high[i] = _read(reading, reader, self.horizons[k])
+        except (SimulationError, ValidationError, FloatingPointError) as error:
+            return self._failed(f"{type(error).__name__}: {error}"[:500], began)
+        return self._compared(latent, (simulated, sd, low, high), began)
+
+    def _compared(self, latent: FloatArray, found: tuple[FloatArray, ...], began: float) -> Evaluation:
+        simulated, sd, low, high = found
+        working = np.array(
+            [float(r.working(x, self.horizons[r.study])) for r, x in zip(self.readings, simulated, strict=True)]
+        )
+        z = (working - self.reported) / sd
+        fitted = self.weights > 0
+        if not np.isfinite(z[fitted]).all():
+            lost = [_named(r) for r, bad in zip(self.readings, fitted & ~np.isfinite(z), strict=True) if bad]
+            return self._failed(f"no number for {', '.join(lost[:5])}", began, found)
+        w = self.weights[fitted]
+        misfit = float(np.sum(w * z[fitted] ** 2))
+        loss = 0.5 * misfit + float(np.sum(w * np.log(sd[fitted]))) + 0.5 * float(np.sum(np.asarray(latent) ** 2))
+        return Evaluation(simulated, sd, low, high, z, misfit, loss, time.perf_counter() - began)
+
+    def _failed(self, why: str, began: float, found: tuple[FloatArray, ...] | None = None) -> Evaluation:
+        empty = np.full(len(self.readings), np.nan)
+        simulated, sd, low, high = found or (empty, empty, empty, empty)
+        return Evaluation(simulated, sd, low, high, empty, FAILED, FAILED, time.perf_counter() - began, why)
+
+
+@dataclass
+class PublishedStudies:
+    """Simulates, once for each call, every study at its published size: what the posterior compares.
+
+    Readings with a weight alone are kept. Satisfies `tumorsim.calibration.simulator.Simulator`.
+
+    Attributes
+    ----------
+    objective
+        Studies and readings.
+    scale : (t,)
+        Sampling error of each kept reading at the fitted point, working scale.
+    """
+
+    objective: Objective
+    scale: FloatArray
+
+    @classmethod
+    def at(cls, objective: Objective, evaluation: Evaluation) -> PublishedStudies:
+        """With the sampling errors of ``evaluation``."""
+        return cls(objective, evaluation.sd[objective.weights > 0])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the free parameters."""
+        return self.objective.names
+
+    @property
+    def kept(self) -> tuple[Reading, ...]:
+        """The readings that are compared."""
+        return tuple(r for r in self.objective.readings if r.weight > 0)
+
+    @property
+    def observed(self) -> FloatArray:
+        """Reported figures on the working scale. Shape (t,)."""
+        return np.asarray(self.objective.reported[self.objective.weights > 0])
+
+    @property
+    def weights(self) -> FloatArray:
+        """Weight of each kept reading. Shape (t,)."""
+        return np.asarray(self.objective.weights[self.objective.weights > 0])
+
+    def simulate(self, latent: FloatArray, seed: int, threads: int = 1) -> FloatArray:
+        """One simulated study of the published size: the kept readings on the working scale. Shape (t,)."""
+        return np.asarray(self.everything(latent, seed, threads)[self.objective.weights > 0])
+
+    def everything(self, latent: FloatArray, seed: int, threads: int = 1) -> FloatArray:
+        """As `simulate`, with the readings that are shown only; NaN where nothing can be read."""
+        objective = self.objective
+        out = np.full(len(objective.readings), np.nan)
+        values = objective.values(latent)
+        for k in range(len(objective.plains)):
+            sizes = study_sizes(objective.readings, k)
+            scenario = objective.scenario(k, values, patients=sum(sizes), seed=seed, ratio=sizes)
+            try:
+                reader = Reader(run_study(scenario, threads), seed, 1)
+            except SimulationError:
+                return out
+            for i, reading in enumerate(objective.readings):
+                if reading.study == k:
+                    value = simulate_quantity(reading.quantity, reading.arms, reading.sizes, reader)
+                    out[i] = reading.working(value, objective.horizons[k])
+        return out
+
+
+def study_sizes(readings: Sequence[Reading], study: int) -> list[int]:
+    """Patients of each arm in the published study: the largest number that a fitted reading names."""
+    sizes: dict[int, int] = {}
+    for reading in readings:
+        if reading.study == study and reading.weight > 0 and reading.sizes is not None:
+            for arm, n in zip(reading.arms, reading.sizes, strict=True):
+                sizes[arm] = max(sizes.get(arm, 1), n)
+    return [sizes.get(arm, 1) for arm in range(max(sizes) + 1)]
+
+
+def run_study(scenario: Scenario, threads: int) -> Any:
+    """The finished trial of a scenario."""
+    study = Study(
+        scenario.disease, scenario.population, scenario.trial, scenario.arms,
+        scenario.after_progression, scenario.output, scenario.seed,
+    )  # fmt: skip
+    return run_trial(study, threads=threads)
+
+
+def seed_of(seed: int, latent: FloatArray) -> int:
+    """Seed of the studies of a particle: the same particle always meets the same luck."""
+    digest = hashlib.blake2b(
+        np.ascontiguousarray(latent, "<f8").tobytes(), digest_size=7, salt=seed.to_bytes(8, "little")
+    )
+    return int.from_bytes(digest.digest(), "little")
+
+
+def _named(reading: Reading) -> str:
+    return (
+        reading.target.id if reading.target is not None else f"{reading.quantity.subject}.{reading.quantity.statistic}"
+    )
+
+
+def _read(reading: Reading, reader: Reader, horizon: float) -> tuple[float, float, float, float]:
+    """Value, sampling error on the working scale, and predictive interval (eq. C3)."""
+    value = simulate_quantity(reading.quantity, reading.arms, reading.sizes, reader)
+    if reading.sizes is None or (not np.isfinite(value) and reading.scale != "log"):
+        return value, np.nan, np.nan, np.nan
+    pairs = zip(reading.arms, reading.sizes, strict=True)
+    drawn = reader.read(reading.quantity, reading.arms, [reader.sampler.draw(arm, n) for arm, n in pairs])
+    ends = predictive_interval(reading.working(drawn, horizon), LEVEL)
+    raw = predictive_interval(drawn, LEVEL) or (np.nan, np.nan)
+    if ends is None:
+        return value, np.nan, *raw
+    sd = max((ends[1] - ends[0]) / (2.0 * _NORMAL_90), LEAST_SD[reading.scale])
+    return value, sd, *raw
+
+
+def _readings(study: int, scenario: Scenario, fit: dict[str, float]) -> list[Reading]:
+    found = []
+    for target in scenario.targets:
+        arms = tuple(arms_of(target, scenario.arm_names))
+        found.append(Reading(study, target, target.parsed, arms, target.n, float(fit.get(target.id, 0.0))))
+    return found
+
+
+def _predictions(study: int, scenario: Scenario, made: Calibration) -> list[Reading]:
+    """Hazard ratios of every arm against the first, which no fit has seen."""
+    sizes = dict(_largest(study, scenario, made))
+    found = []
+    for text in made.predictions:
+        quantity = read_quantity(text)
+        if quantity.subject in scenario.endpoints:
+            for arm in range(1, len(scenario.arms)):
+                pair = (arm, 0)
+                n = tuple(sizes.get(a, 0) for a in pair)
+                found.append(Reading(study, None, quantity, pair, n if all(n) else None, 0.0))
+    return found
+
+
+def _largest(study: int, scenario: Scenario, made: Calibration) -> list[tuple[int, int]]:
+    readings = _readings(study, scenario, made.studies[study].fit)
+    return list(enumerate(study_sizes(readings, study)))
+
+
+__all__ = ["Evaluation", "NDArray", "Objective", "PublishedStudies", "Reading", "run_study", "seed_of", "study_sizes"]

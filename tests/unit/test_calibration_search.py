@@ -1,0 +1,60 @@
+"""The search and the screening on functions whose answer is known."""
+
+import numpy as np
+import pytest
+from scipy import special
+
+from tumorsim.calibration import screening
+from tumorsim.calibration.config import Optimisation, Screening
+from tumorsim.calibration.optimise import search
+
+
+def bowl(latent):
+    return float(np.sum((np.asarray(latent) - [0.7, -0.4, 0.1]) ** 2 * [1, 4, 9]))
+
+
+def test_the_smallest_loss_is_found():
+    found = search(lambda k, z: bowl(z), np.zeros(3), Optimisation(evaluations=400, population=8), 1)
+    np.testing.assert_allclose(found.latent, [0.7, -0.4, 0.1], atol=0.05)
+    assert found.loss == bowl(found.latent)
+
+
+def test_a_search_repeats_to_the_bit_and_another_seed_walks_elsewhere():
+    walked = {}
+    for name, seed in (("first", 1), ("again", 1), ("other", 2)):
+        walked[name] = []
+        search(
+            lambda k, z, to=walked[name]: to.append(tuple(z)) or bowl(z),
+            np.zeros(3),
+            Optimisation(evaluations=40),
+            seed,
+        )
+    assert walked["first"] == walked["again"] != walked["other"]
+
+
+def test_failed_evaluations_do_not_stop_it():
+    """A third of the space fails: its loss is large, and the search goes round it."""
+    found = search(
+        lambda k, z: 1e6 if z[0] < -0.2 else bowl(z), np.zeros(3), Optimisation(evaluations=400, population=8), 3
+    )
+    np.testing.assert_allclose(found.latent, [0.7, -0.4, 0.1], atol=0.1)
+
+
+def test_one_parameter_alone():
+    found = search(lambda k, z: float((z[0] - 1.1) ** 2), np.zeros(1), Optimisation(evaluations=120, population=6), 1)
+    assert found.latent.shape == (1,)
+    assert found.latent[0] == pytest.approx(1.1, abs=0.05)
+
+
+def test_elementary_effects_of_a_linear_function():
+    """mu* of a function linear in the prior's probability is its slope, sigma is 0."""
+    effort = Screening(trajectories=6, levels=4)
+    points = screening.design(3, effort, 5)
+    assert points.shape == (6 * 4, 3)
+    unit = 0.5 + (special.ndtr(points) - 0.5) / screening.CENTRAL
+    assert unit.min() >= -1e-9
+    assert unit.max() <= 1 + 1e-9
+    found = screening.effects(points, np.stack([unit @ [1.0, -3.0, 0.0], unit[:, 0] ** 2], axis=1), effort, 5)
+    np.testing.assert_allclose(found["mu_star"][0], [1.0, 3.0, 0.0], atol=1e-9)
+    np.testing.assert_allclose(found["sigma"][0], 0.0, atol=1e-9)
+    assert found["sigma"][1][0] > 0.1
