@@ -68,7 +68,7 @@ The sorafenib scenario with a dose of zero, against the placebo arm of SHARP; bo
 def without_words(tree: Any) -> Any:
     """A resolved scenario without what only people read."""
     if isinstance(tree, dict):
-        words = ("source", "status", "note", "range", "title", "description", "label")
+        words = ("source", "status", "note", "range", "interval", "title", "description", "label")
         return {key: without_words(child) for key, child in tree.items() if key not in words}
     return [without_words(child) for child in tree] if isinstance(tree, list) else tree
 

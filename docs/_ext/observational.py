@@ -213,10 +213,9 @@ def figures_table(shipped: dict[str, Any], other: dict[str, Any]) -> list[str]:
         reported = f"{row['reported']:.{digits}f}"
         if row["reported_ci"]:
             reported += f" ({span(row['reported_ci'], digits)})"
-        months = ", months" if row["unit"] == "month" else ""
-        lines.append(
-            f"| {row['id']} | `{row['quantity']}`{months} | {row['arm']} | {analysis} | {reported} | {' | '.join(cells)} |"
-        )
+        quantity = f"`{row['quantity']}`" + (", months" if row["unit"] == "month" else "")
+        columns = (row["id"], quantity, row["arm"], analysis, reported, *cells)
+        lines.append(f"| {' | '.join(columns)} |")
     return lines
 
 

@@ -83,13 +83,15 @@ def _entry(entry: LibraryEntry) -> str:
 
 def _line(row: Row) -> str:
     _, _, unit = row.value.partition(" ")
-    ends = [end.removesuffix(f" {unit}") if unit else end for end in row.range]
+    ends, known = (
+        [end.removesuffix(f" {unit}") if unit else end for end in pair] for pair in (row.range, row.interval)
+    )
     cells = (
         f"`{row.path.rpartition('.')[2]}`",
         f"${latex(row.symbol)}$",
         _cell(row.value + (f", cv {row.cv:g}" if row.cv else "")),
         _cell(" – ".join(ends)),
-        row.status,
+        row.status + (f", 90 %: {_cell(' – '.join(known))}" if known else ""),
         _cell(" ".join(filter(None, (row.source, row.note)))),
     )
     return f"| {' | '.join(cells)} |"

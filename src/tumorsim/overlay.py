@@ -7,7 +7,7 @@ The rule is the same everywhere:
 - a mapping laid over a bare name keeps the name as its ``base``
   (``disease: hcc`` and ``disease: {growth: ...}``);
 - a *parameter* is a mapping with ``value``. A new value keeps ``cv``, the variation
-  between patients, and drops ``range``, ``source``, ``status`` and ``note``, which
+  between patients, and drops ``range``, ``interval``, ``source``, ``status`` and ``note``, which
   belonged to the old value.
 """
 
@@ -26,7 +26,7 @@ MAX_TOTAL: Final = 256 * 1024
 MAX_SETTINGS: Final = 200
 
 # What describes a value and falls with it.
-_OF_THE_VALUE: Final = ("range", "source", "status", "note")
+_OF_THE_VALUE: Final = ("range", "interval", "source", "status", "note")
 
 
 def merge(under: Node, over: Node) -> Node:

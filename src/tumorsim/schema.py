@@ -162,6 +162,7 @@ def _parameter_of(dimension: str) -> Json:
     keys: Json = {
         "value": number,
         "range": {"anyOf": [ends, {"type": "null"}], "description": "Plausible values, the lower end first."},
+        "interval": {"anyOf": [ends, {"type": "null"}], "description": "90 % posterior interval of a fitted value."},
         "cv": {**quantity_schema("dimensionless"), "description": "Coefficient of variation between patients."},
         "source": {"type": "string", "description": "Where the value stands."},
         "status": {"enum": ["measured", "fitted", "assumed"]},

@@ -295,9 +295,7 @@ def arms_of(target: Target, arms: Sequence[str]) -> list[int]:
     return [arm, reference]
 
 
-def simulate_quantity(
-    quantity: Quantity, arms: Sequence[int], sizes: Sequence[int] | None, reader: Reader
-) -> float:
+def simulate_quantity(quantity: Quantity, arms: Sequence[int], sizes: Sequence[int] | None, reader: Reader) -> float:
     """The quantity over all virtual patients, internal units; counts scaled to a study of ``sizes`` patients."""
     if any(reader.sampler.members[arm].size == 0 for arm in arms):
         return float("nan")

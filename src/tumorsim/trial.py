@@ -164,7 +164,7 @@ def _order(study: Study) -> Sequence[int]:
 
 
 def _received(planned: EventTable, outcomes: layout.Outcomes, patients: VirtualPatients) -> NDArray[np.bool_]:
-    """Who was given a first infusion while still under observation. Shape (patient,)."""
+    """Who was given a first infusion while still under observation (eq. A3). Shape (patient,)."""
     rows = planned.rows()
     infusion = rows.kind == layout.EVENT_INFUSION
     first = np.full(patients.number.size, np.inf)

@@ -9,7 +9,16 @@ from scipy import stats
 import small_calibration
 from tumorsim.calibration.config import load_calibration
 from tumorsim.calibration.objective import Objective
-from tumorsim.calibration.parameters import EDGE, LARGEST, Law, read_parameters, routes, setting_path, with_values
+from tumorsim.calibration.parameters import (
+    EDGE,
+    LARGEST,
+    Law,
+    digest_of,
+    read_parameters,
+    routes,
+    setting_path,
+    with_values,
+)
 from tumorsim.scenario import Scenario, ScenarioError
 
 
@@ -103,11 +112,28 @@ def test_a_library_value_is_set_wherever_the_entry_is_used(made):
 
 
 def test_the_digest_follows_the_meaning(tmp_path, made):
-    again = load_calibration(
-        small_calibration.write(tmp_path, small_calibration.TEXT.replace("title: Two", "title: Both"))
-    )
-    assert again.digest == made.digest
-    moved = load_calibration(small_calibration.write(tmp_path, small_calibration.TEXT.replace("R-9: 1", "R-9: 2")))
-    assert moved.digest != made.digest
-    longer = small_calibration.TEXT.replace("trial.cutoff=54 month", "trial.cutoff=55 month")
-    assert load_calibration(small_calibration.write(tmp_path, longer)).digest != made.digest
+    def digest(*changes):
+        text = small_calibration.TEXT
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        return digest_of(load_calibration(small_calibration.write(tmp_path, text)))
+
+    whole = digest_of(made)
+    assert digest(("title: Two", "title: Both")) == whole
+    assert digest(("R-9: 1", "R-9: 2")) != whole
+    assert digest(("54 month", "55 month")) != whole
+    assert digest(("spread: 0.6", "spread: 0.7")) != whole
+
+
+def test_shipping_the_fitted_values_keeps_the_digest(tmp_path, made):
+    """A free parameter's present value, source and status decide no evaluation; a fixed one's value does."""
+    path = small_calibration.write(tmp_path)
+    set_to = 'set: ["trial.cutoff=54 month", "output.traced_patients=0"'
+    for setting, same in (("disease.hazards.other_rate=2e-5 1/day", True), ("disease.hazards.age_slope=0.05", False)):
+        path.write_text(small_calibration.TEXT.replace(set_to, f'{set_to}, "{setting}"'))
+        changed = load_calibration(path)
+        changed = changed.model_copy(update={"studies": made.studies})
+        changed._scenarios = load_calibration(path).scenarios
+        changed._rivals = load_calibration(path).rival_scenarios
+        assert (digest_of(changed) == digest_of(made)) == same

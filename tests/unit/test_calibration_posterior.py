@@ -15,7 +15,7 @@ from toy_simulator import LinearStudy
 from tumorsim.calibration import adjustment
 from tumorsim.calibration.adjustment import adjust, describe, epanechnikov, weighted_covariance, weighted_quantiles
 from tumorsim.calibration.posterior import DATABASE, PosteriorError, Settings, sample_posterior
-from tumorsim.calibration.simulator import Studies, distances, study_seed
+from tumorsim.calibration.simulator import Studies, distances, study_seed, weakening
 from tumorsim.executor import open_executor
 
 TESTS = Path(__file__).parents[1]
@@ -158,6 +158,40 @@ def test_adjustment_of_few_particles_keeps_their_spread():
     assert (claimed > np.diag(covariance)).all()
 
 
+def test_contradictory_figures_do_not_carry_the_posterior_away():
+    """Two readings of one thing that no study shows apart: the adjustment stops at the edge of what studies show."""
+    generator = np.random.default_rng(11)
+    latent = generator.normal(size=(2_000, 2))
+    first = latent[:, 0] + 0.3 * generator.normal(size=2_000)
+    shifts = np.column_stack([first - 1.0, first + 1.0, latent[:, 1]])  # the same figure, reported as +1 and as -1
+    shifts[:, :2] += 0.01 * generator.normal(size=(2_000, 2))
+    far = np.sqrt((shifts**2).mean(axis=1))
+    near = np.argsort(far)[:300]
+    found = adjust(latent[near], shifts[near], far[near], np.ones(300))
+    assert found.reach < 0.1
+    assert np.abs(found.weights @ found.latent).max() < 0.4
+    agreeing = shifts[:, 1:] - [1.0, 0.0]
+    assert adjust(latent[near], agreeing[near], far[near], np.ones(300)).reach == 1.0
+
+
+def test_weight_makes_a_figure_noisier_for_the_regression_and_the_heaviest_not_at_all():
+    latent = np.random.default_rng(12).normal(size=(4_000, 2))
+    noise = weakening(latent, np.array([1.0, 0.25, 0.0, 0.5]))
+    np.testing.assert_array_equal(noise[:, 0], 0.0)
+    np.testing.assert_allclose(noise.std(axis=0), [0.0, np.sqrt(3.0), 1.0], rtol=0.04)
+    np.testing.assert_array_equal(noise[5:6], weakening(latent[5:6], np.array([1.0, 0.25, 0.0, 0.5])))
+    assert not weakening(latent, np.array([0.5, 0.5])).any()
+
+
+def test_few_particles_are_adjusted_without_the_kernel_rather_than_not_at_all():
+    toy = LinearStudy()
+    latent, shifts, far = accepted(toy, 1_000, 0.02, 13)
+    assert adjustment.effective_size(epanechnikov(far, far.max())) < 3 * 6 < len(latent)
+    found = adjust(latent, shifts, far, np.ones(len(latent)))
+    assert found.reason is None
+    np.testing.assert_allclose(found.weights, 1 / len(latent))
+
+
 def test_too_few_particles_are_left_as_they_are():
     latent = np.random.default_rng(7).normal(size=(10, 2))
     found = adjust(latent, np.ones((10, 5)), np.linspace(0.0, 1.0, 10), np.ones(10))
@@ -168,7 +202,9 @@ def test_too_few_particles_are_left_as_they_are():
 # --- sequential Monte Carlo ------------------------------------------------------
 def test_posterior_of_the_toy_is_the_known_one(tmp_path):
     told = []
-    found = sample(tmp_path, settings=replace(QUICK, population=150, populations=5), progress=told.append)
+    found = sample(
+        tmp_path, settings=replace(QUICK, population=150, populations=4, simulations=10**5), progress=told.append
+    )
     mean, covariance = LinearStudy().exact()
     sd = np.sqrt(np.diag(covariance))
     # 150 particles of unequal weight: errors of mean and sd, three times over

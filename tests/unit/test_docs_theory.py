@@ -52,6 +52,7 @@ LETTERS = {  # every page numbers its equations with its own letter
     "tace": "T",
     "imaging": "O",
     "interventions": "I",
+    "observational": "A",
 }
 _CITED = re.compile(r"\beqs?\.?\s+([A-Z]\d+(?:(?:,? and |, |-)[A-Z]\d+)*)")
 _TAG = re.compile(r"\\tag\{([^}]+)\}")

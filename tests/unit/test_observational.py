@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -320,6 +322,18 @@ def test_matching_takes_away_what_the_choice_brought_in():
     assert unmeasured.log_hr > 4.0 * unmeasured.se
 
 
+def test_the_results_on_the_theory_page_are_of_the_present_parameters():
+    path = Path(__file__).parents[2] / "docs" / "_ext" / "misfit.py"
+    spec = importlib.util.spec_from_file_location("docs_misfit", path)
+    assert spec is not None
+    assert spec.loader is not None
+    misfit = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(misfit)
+    page = (path.parents[1] / "theory" / "observational.md").read_text(encoding="utf-8")
+    now = misfit.fingerprint(load(RWD))[:16]
+    assert f"`{RWD}`, fingerprint `{now}`" in page, "run: python docs/_ext/observational.py"
+
+
 # subgroups
 
 
@@ -377,7 +391,7 @@ def test_the_summary_lists_the_subgroups():
     told = summary.build(make_trial(n=200, arms=3), "toy", "A toy", 1, ["os", "rfs"])["subgroups"]
     assert {row["endpoint"] for row in told} == {"os"}
     assert {row["arm"] for row in told} == {"cik", "cik_high"}
-    assert [row["factor"] for row in told if row["arm"] == "cik"][0] == "All patients"
+    assert next(row["factor"] for row in told if row["arm"] == "cik") == "All patients"
 
 
 def test_counts_and_medians_of_the_patients():

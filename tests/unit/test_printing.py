@@ -9,6 +9,7 @@ from rich.console import Console
 from toy_trial import make_trial
 from tumorsim import library, summary
 from tumorsim.cli import printing
+from tumorsim.params.design import Matching
 from tumorsim.params.targets import Target
 
 NARROW_TERMINAL = 80
@@ -67,6 +68,28 @@ def test_response_only_where_lesions_were_measured(adjuvant, advanced):
     assert "RECIST 1.1" in text
     assert f"{100 * rates['dcr_best']:.1f} ({100 * rates['dcr_best_ci'][0]:.1f}–" in text
     assert f"{100 * rates['dcr_confirmed']:.1f}" in text
+
+
+def test_a_matched_study_prints_both_analyses_and_the_balance(adjuvant):
+    assert printing.matching_table(adjuvant) is None
+    assert printing.balance_table(adjuvant) is None
+    trial = make_trial(n=160, allocation="randomised", seed=2)
+    matching = Matching(covariates=("diameter", "cirrhosis"), caliper=0.5)
+    told = summary.build(trial, "toy", "A toy", 1, ["rfs"], matching=matching)
+    lines = shown(printing.matching_table(told)).splitlines()
+    for side, name in (("before", "all patients"), ("after", f"{told['matching']['pairs']} pairs")):
+        found = told["matching"]["endpoints"][0][side]
+        line = next(text for text in lines if name in text)
+        assert f"{found['hr']:.2f} ({found['ci'][0]:.2f}–{found['ci'][1]:.2f})" in line
+        assert f"{found['n'][0]} and {found['n'][1]}" in line
+    row = told["matching"]["balance"][0]
+    line = next(text for text in shown(printing.balance_table(told)).splitlines() if "Largest tumour" in text)
+    assert line.split()[-2:] == [f"{row['before']:.2f}", f"{row['after']:.2f}"]
+
+
+def test_a_target_says_its_analysis_and_its_subgroup(adjuvant):
+    target = adjuvant["targets"][1] | {"analysis": "matched", "subgroup": "cirrhosis = yes"}
+    assert "[cik, matched, cirrhosis = yes]" in shown(printing.targets_table([target]))
 
 
 def test_targets_show_reported_simulated_and_verdicts(adjuvant):

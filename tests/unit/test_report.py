@@ -30,7 +30,7 @@ from tumorsim.report.resolved import (
 )
 from tumorsim.scenario import load
 from tumorsim.starter import text as starter
-from unit.figures_examples import PAGE, PAPER, relabelled, view_of
+from unit.figures_examples import PAGE, PAPER, fit_to, relabelled, view_of
 
 PROVENANCE = {
     "tumorsim": "9.8.7",
@@ -247,6 +247,17 @@ def test_hostile_text_stays_text(undrawn, resolved):
     assert {(tag, name) for tag, name, _ in found.attributes} == {(tag, name) for tag, name, _ in clean.attributes}
     assert "<script" not in html
     assert HOSTILE in found.text
+
+
+def test_a_matched_study_shows_its_pairs_and_their_balance(undrawn, resolved):
+    view = fit_to(view_of(), "balance")
+    html = report.render(view, PROVENANCE, resolved["adjuvant"])
+    found = Page(html)
+    assert found.wrong == [] == found.open
+    assert 'href="#matching"' in html
+    for text in ("Before and after matching", "Largest tumour, cm", "0.60 (0.50–0.80)", "no events", "154 pairs"):
+        assert text in found.text
+    assert "#matching" not in report.render(view_of(), PROVENANCE, resolved["adjuvant"])
 
 
 def test_a_small_study_makes_a_page_too(undrawn):

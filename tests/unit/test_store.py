@@ -47,7 +47,7 @@ def path(data: TrialData, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("setting", ["adjuvant", "advanced"])
-@pytest.mark.parametrize("allocation", ["twins", "randomised"])
+@pytest.mark.parametrize("allocation", ["twins", "randomised", "observational"])
 def test_a_trial_comes_back_bit_for_bit_and_type_for_type(setting, allocation, tmp_path):
     written = make_trial(n=9, arms=3, setting=setting, allocation=allocation, trace=2)
     back = read(write_toy(tmp_path / "a.h5", written)).data

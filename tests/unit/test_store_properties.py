@@ -50,7 +50,7 @@ def trials(draw: st.DrawFn) -> TrialData:
         trace=trace,
         time=time,
         setting=draw(st.sampled_from(["adjuvant", "advanced"])),
-        allocation=draw(st.sampled_from(["twins", "randomised"])),
+        allocation=draw(st.sampled_from(["twins", "randomised", "observational"])),
     )
 
 

@@ -175,7 +175,8 @@ def test_every_quantity_can_be_evaluated(adjuvant, advanced):
         for name in names:
             rule = read_quantity_rule(name)
             text = f"{name}(12 month)" if rule.times[0] else name
-            value = {"duration": "10 month", "rate": "0.1 1/y", "cells": "1e9 cells", "length": "2 cm"}.get(rule.dimension, 0.5)
+            values = {"duration": "10 month", "rate": "0.1 1/y", "cells": "1e9 cells", "length": "2 cm"}
+            value = values.get(rule.dimension, 0.5)
             n = [90, 80] if rule.scope == "comparison" else 90
             row = evaluate(data, quantity=text, arm=data.arms[1], reported=value, n=n)
             assert row["simulated"] is not None, text

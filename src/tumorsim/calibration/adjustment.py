@@ -15,6 +15,7 @@ import numpy as np
 from tumorsim.calibration.simulator import FloatArray
 
 LEVEL = 0.90
+_REACH = 0.99  # share of the studies within which the observed figures must lie
 _LEAST_PER_COEFFICIENT = 3.0  # effective particles, below which a regression would fit noise
 
 
@@ -30,11 +31,14 @@ class Adjusted:
         Their weights, sum 1.
     reason
         Why there was no adjustment; None when there was.
+    reach
+        How far towards the observed figures the adjustment went: 1 unless they lie outside of what the studies show.
     """
 
     latent: FloatArray
     weights: FloatArray
     reason: str | None = None
+    reach: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Description:
     interval : (d, 2)
         Central interval.
     shrinkage : (d,)
-        1 - sd (eq. A6): 0 where the data said nothing, near 1 where they fixed the parameter.
+        1 - sd (eq. Z6): 0 where the data said nothing, near 1 where they fixed the parameter.
     correlation : (d, d)
         Of the parameters.
     directions : (d, d)
@@ -113,7 +117,7 @@ def weighted_covariance(values: FloatArray, weights: FloatArray) -> FloatArray:
 
 
 def epanechnikov(distances: FloatArray, bandwidth: float) -> FloatArray:
-    """Weights falling from 1 at distance 0 to 0 at the bandwidth and beyond (eq. A5)."""
+    """Weights falling from 1 at distance 0 to 0 at the bandwidth and beyond (eq. Z5)."""
     ratio = np.minimum(np.asarray(distances) / bandwidth, 1.0)
     return np.asarray(1.0 - ratio**2)
 
@@ -121,7 +125,7 @@ def epanechnikov(distances: FloatArray, bandwidth: float) -> FloatArray:
 def adjust(
     latent: FloatArray, shifts: FloatArray, distances: FloatArray, weights: FloatArray, bandwidth: float | None = None
 ) -> Adjusted:
-    """Move each particle to where it would lie had its study shown the observed figures (eq. A4).
+    """Move each particle to where it would lie had its study shown the observed figures (eq. Z4).
 
     Parameters
     ----------
@@ -136,20 +140,38 @@ def adjust(
     bandwidth
         Distance at which a particle counts no more; the largest distance by default.
     """
-    bandwidth = float(np.max(distances)) if bandwidth is None else bandwidth
-    w = weights * epanechnikov(distances, bandwidth) if bandwidth > 0.0 else weights.copy()
-    size = effective_size(w) if w.sum() > 0.0 else 0.0
     design = np.column_stack([np.ones(len(latent)), shifts])
-    if size < _LEAST_PER_COEFFICIENT * design.shape[1]:
+    needed = _LEAST_PER_COEFFICIENT * design.shape[1]
+    w = normalised(weights)
+    bandwidth = float(np.max(distances)) if bandwidth is None else bandwidth
+    near = w * epanechnikov(distances, bandwidth) if bandwidth > 0.0 else w
+    if near.sum() > 0.0 and effective_size(near) >= needed:  # else all count alike, lest there be too few
+        w = normalised(near)
+    size = effective_size(w)
+    if size < needed:
         reason = f"{size:.0f} effective particles are too few for a regression on {shifts.shape[1]} figures"
-        return Adjusted(latent.copy(), normalised(weights), reason)
-    w = normalised(w)
+        return Adjusted(latent.copy(), w, reason)
     root = np.sqrt(w)[:, None]
     coefficients, _, rank, _ = np.linalg.lstsq(root * design, root * latent, rcond=1e-8)
     residuals = latent - design @ coefficients
-    influence = np.linalg.pinv(root * design, rcond=1e-8)[0] * root[:, 0]  # of each particle on the centre
+    goal, reach = _goal(shifts, w)
+    influence = (np.concatenate([[1.0], goal]) @ np.linalg.pinv(root * design, rcond=1e-8)) * root[:, 0]
     widened = math.sqrt((1.0 + float(influence @ influence)) * size / (size - float(rank)))
-    return Adjusted(coefficients[0] + widened * residuals, w)
+    return Adjusted(coefficients[0] + goal @ coefficients[1:] + widened * residuals, w, None, reach)
+
+
+def _goal(shifts: FloatArray, weights: FloatArray) -> tuple[FloatArray, float]:
+    """Where the regression is read: the observed figures, or as far towards them as the studies reach.
+
+    A line drawn through studies says nothing about figures that no such study shows; beyond the
+    ellipse of 99 % of them it is not followed.
+    """
+    from scipy.stats import chi2
+
+    centre = weights @ shifts
+    away = float(centre @ np.linalg.pinv(weighted_covariance(shifts, weights), rcond=1e-8) @ centre)
+    reach = min(1.0, math.sqrt(float(chi2.ppf(_REACH, shifts.shape[1])) / max(away, 1e-300)))
+    return centre * (1.0 - reach), reach
 
 
 def describe(latent: FloatArray, weights: FloatArray, level: float = LEVEL) -> Description:

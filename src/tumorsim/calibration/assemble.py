@@ -34,6 +34,7 @@ WORTH_SAYING = 1.0  # sampling errors from which a residual is put into words
 def assemble(
     made: Calibration,
     objective: Objective,
+    digest: str,
     log: Log,
     parts: Mapping[str, Any],
     seconds: Mapping[str, float],
@@ -43,8 +44,8 @@ def assemble(
 
     Parameters
     ----------
-    made, objective, log
-        The calibration, its objective and its log.
+    made, objective, digest, log
+        The calibration, its objective, what identifies both, and its log.
     parts
         What each stage gave; stages that were not run are missing.
     seconds
@@ -63,7 +64,7 @@ def assemble(
         "description": made.description,
         "notice": NOTICE,
         "config_text": made.text,
-        "config_digest": made.digest,
+        "config_digest": digest,
         "log_digest": log.digest(),
         "provenance": dict(provenance),
         "seconds": {stage: round(time, 1) for stage, time in seconds.items()},
@@ -243,16 +244,27 @@ def _targets(objective: Objective, made: Calibration, parts: Mapping[str, Any]) 
     rows = []
     for place, reading in enumerate(objective.readings):
         if reading.target is not None:
-            rows.append(_target(reading, place, made, parts))
+            rows.append(_target(reading, place, made, parts, objective.horizons[reading.study]))
     return rows
 
 
-def _target(reading: Reading, place: int, made: Calibration, parts: Mapping[str, Any]) -> dict[str, Any]:
+def _distance(reading: Reading, place: int, rows: Sequence[Evaluation], horizon: float) -> float:
+    """(simulated - reported) / sampling error, working scale, mean over seeds; the errors are those of ``rows``."""
+    if reading.target is None:
+        return float("nan")
+    reported = float(reading.working(reading.target.reported, np.inf))
+    each = [(float(reading.working(one.simulated[place], horizon)) - reported) / one.sd[place] for one in rows]
+    return float(np.mean(each))
+
+
+def _target(
+    reading: Reading, place: int, made: Calibration, parts: Mapping[str, Any], horizon: float
+) -> dict[str, Any]:
     target, winner = reading.target, parts["winner"]
     assert target is not None
     unit, factor = _unit(reading)
     value, low, high = (_mean(winner, name, place) for name in ("simulated", "low", "high"))
-    z = _mean(winner, "z", place)
+    z = _distance(reading, place, winner, horizon)
     from_low, from_high = target.reported_range or (target.reported, target.reported)
     inside = bool(low <= from_high and from_low <= high) if np.isfinite([low, high]).any() else None
     agrees = None
@@ -361,7 +373,7 @@ def _rival(objective: Objective, made: Calibration, one: Mapping[str, Any]) -> d
         "loss": _number(float(np.mean([r.loss for r in rows]))),
         "misfit": _number(float(np.mean([r.misfit for r in rows]))),
         "targets": [_number(_mean(rows, "simulated", place) * _unit(r)[1]) for place, r in shown],
-        "z": [_number(_mean(rows, "z", place)) for place, _ in shown],
+        "z": [_number(_distance(r, place, rows, objective.horizons[r.study])) for place, r in shown],
         "windows": _windows(objective, made, rows, None),
     }
 

@@ -5,8 +5,6 @@ Read like a scenario: guarded YAML, every problem at once, each with its place.
 
 from __future__ import annotations
 
-import hashlib
-from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, Literal, Self
@@ -15,7 +13,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_vali
 
 from tumorsim.messages import problems_of
 from tumorsim.params.base import Block, Number
-from tumorsim.scenario import Name, Scenario, canonical_json, load
+from tumorsim.scenario import Name, Scenario, load
 from tumorsim.yamlio import Mark, Node, Problem, Route, ScenarioError, parse, problem_at, read_file, refuse
 
 LAYOUT: Final = 1
@@ -186,13 +184,6 @@ class Calibration(Block):
     def rival_scenarios(self) -> tuple[tuple[Scenario, ...], ...]:
         """The scenarios of each rival."""
         return self._rivals
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of what decides an evaluation: this file's meaning and every scenario it uses."""
-        told = self.model_dump(mode="json", exclude={"title", "description"})
-        inputs = [told, *(s.digest for s in self._scenarios), *(s.digest for each in self._rivals for s in each)]
-        return hashlib.sha256(canonical_json(inputs).encode()).hexdigest()
 
 
 def load_calibration(source: str | Path, seed: int | None = None) -> Calibration:

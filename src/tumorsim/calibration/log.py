@@ -55,7 +55,7 @@ class Log:
         path
             The file; made if it is not there.
         digest
-            `Calibration.digest`: a log of another configuration is refused.
+            `tumorsim.calibration.parameters.digest_of`: a log of another configuration is refused.
         head
             Facts kept in the first line.
 

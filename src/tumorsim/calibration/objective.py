@@ -3,8 +3,9 @@
 One evaluation simulates every study with many virtual patients and common random
 numbers, reads each figure with the estimator of its source, and draws studies of the
 published size from the same patients to know the sampling error. The loss is the
-negative log of a working likelihood (independent normals on the working scale, weights
-as powers) times the prior (docs/theory/calibration.md, eqs C2 to C4).
+negative log of a working likelihood (independent normals on the working scale, their
+errors those at the start of the search, weights as powers) times the prior
+(docs/theory/calibration.md, eqs C2 to C4).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -86,11 +87,12 @@ class Evaluation:
         Value over all virtual patients and 90% predictive interval in internal units;
         ``sd`` is the sampling error on the working scale.
     z : (t,)
-        (simulated - reported) / sd on the working scale; NaN for predictions.
+        (simulated - reported) / error on the working scale, with the objective's errors
+        if it has any, else ``sd``; NaN for predictions.
     misfit
         Weighted sum of squared z.
     loss
-        Eq. C4, without its constant.
+        Eq. C4.
     seconds
         Wall time.
     failure
@@ -120,13 +122,17 @@ class Objective:
         Resolved scenario of each study.
     readings
         Every target of every study, then the predictions.
+    horizons
+        End of follow-up of each study, days.
+    errors : (t,)
+        Sampling errors that distances are measured in; those of each evaluation itself if None.
     """
 
     parameters: tuple[Parameter, ...]
     plains: tuple[dict[str, Any], ...]
     readings: tuple[Reading, ...]
     horizons: tuple[float, ...]
-    _warm: bool = field(default=False, repr=False)
+    errors: FloatArray | None = None
 
     @classmethod
     def of(
@@ -139,6 +145,10 @@ class Objective:
         readings += [r for k, scenario in enumerate(chosen) for r in _predictions(k, scenario, made)]
         plains = tuple(json.loads(scenario.resolved_text) for scenario in chosen)
         return cls(parameters, plains, tuple(readings), tuple(s.trial.horizon for s in chosen))
+
+    def measured_in(self, errors: FloatArray) -> Objective:
+        """The same, with distances in these sampling errors."""
+        return replace(self, errors=errors)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -214,14 +224,14 @@ class Objective:
         working = np.array(
             [float(r.working(x, self.horizons[r.study])) for r, x in zip(self.readings, simulated, strict=True)]
         )
-        z = (working - self.reported) / sd
+        z = (working - self.reported) / (sd if self.errors is None else self.errors)
         fitted = self.weights > 0
         if not np.isfinite(z[fitted]).all():
             lost = [_named(r) for r, bad in zip(self.readings, fitted & ~np.isfinite(z), strict=True) if bad]
             return self._failed(f"no number for {', '.join(lost[:5])}", began, found)
         w = self.weights[fitted]
         misfit = float(np.sum(w * z[fitted] ** 2))
-        loss = 0.5 * misfit + float(np.sum(w * np.log(sd[fitted]))) + 0.5 * float(np.sum(np.asarray(latent) ** 2))
+        loss = 0.5 * misfit + 0.5 * float(np.sum(np.asarray(latent) ** 2))
         return Evaluation(simulated, sd, low, high, z, misfit, loss, time.perf_counter() - began)
 
     def _failed(self, why: str, began: float, found: tuple[FloatArray, ...] | None = None) -> Evaluation:

@@ -68,19 +68,21 @@ def read_outcome(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _content(file: Path) -> bytes:
     if not file.exists():
-        folder = (
-            f"the folder holds no {FILE}; " if file.name == FILE and file.parent.is_dir() else "there is no such file; "
-        )
-        raise OutcomeError(
-            f"{file.parent if file.name == FILE else file}: {folder}give a calibration's folder, e.g. results/hcc_adjuvant"
-        )
-    with open(file, "rb") as handle:
+        inside = file.name == FILE and file.parent.is_dir()
+        what = f"{file.parent}: the folder holds no {FILE}" if inside else f"{file}: there is no such file"
+        raise OutcomeError(f"{what}; give a calibration's folder, e.g. results/hcc_adjuvant_cik")
+    with open(file, "rb", opener=_at_once) as handle:
         if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
             raise OutcomeError(f"{file}: must be a plain file")
         content = handle.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise OutcomeError(f"{file}: must not be larger than {MAX_BYTES // 2**20} MB; a calibration has a few")
     return content
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open without waiting, as a pipe would have us do."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _parse(file: Path, content: bytes) -> Any:

@@ -8,6 +8,8 @@ standard deviation for every parameter and no limit can be overstepped.
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from scipy import special
 from tumorsim.calibration.config import Calibration, FreeParameter, Prior
 from tumorsim.fields import bounds_of, description_of, has, place_of, unit_of, value_at
 from tumorsim.params.base import Process
-from tumorsim.scenario import Scenario
+from tumorsim.scenario import Scenario, canonical_json
 from tumorsim.units import DIMENSIONS, UnitError, format_quantity, parse_quantity
 from tumorsim.yamlio import Problem, ScenarioError
 
@@ -182,6 +184,33 @@ def with_values(plain: dict[str, Any], parameters: Sequence[Parameter], values: 
     return changed
 
 
+# what tells people about a value and decides no number
+_WORDS = frozenset({"title", "description", "label", "note", "source", "status", "range", "interval", "weight", "kind"})
+
+
+def digest_of(made: Calibration) -> str:
+    """SHA-256 of what decides an evaluation.
+
+    The meaning of the file and of every scenario it uses, without words for people and
+    without the present values of the free parameters: shipping the fitted values does
+    not make a calibration another one.
+    """
+    parameters = read_parameters(made)
+    middle = np.array([float(p.law.value(0.0)) for p in parameters])
+    told = made.model_dump(mode="json")
+    for one in told["parameters"]:
+        one.pop("start")
+    scenarios = [*made.scenarios, *(s for each in made.rival_scenarios for s in each)]
+    meanings = [_meaning(with_values(_plain(scenario), parameters, middle)) for scenario in scenarios]
+    return hashlib.sha256(canonical_json([_meaning(told), *meanings]).encode()).hexdigest()
+
+
+def _meaning(plain: Any) -> Any:
+    if isinstance(plain, dict):
+        return {key: _meaning(child) for key, child in plain.items() if key not in _WORDS}
+    return [_meaning(child) for child in plain] if isinstance(plain, list) else plain
+
+
 def _put(plain: Any, route: Route, text: str) -> None:
     node = value_at(plain, *route[:-1])
     old = node[route[-1]]
@@ -214,8 +243,6 @@ def read_parameters(made: Calibration) -> tuple[Parameter, ...]:
 
 
 def _plain(scenario: Scenario) -> dict[str, Any]:
-    import json
-
     plain: dict[str, Any] = json.loads(scenario.resolved_text)
     return plain
 

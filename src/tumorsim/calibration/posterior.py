@@ -19,7 +19,7 @@ import numpy as np
 
 from tumorsim.calibration.adjustment import LEVEL, Adjusted, Description, adjust, describe
 from tumorsim.calibration.extras import need
-from tumorsim.calibration.simulator import FloatArray, Record, Recorded, Simulator
+from tumorsim.calibration.simulator import FloatArray, Record, Recorded, Simulator, weakening
 from tumorsim.executor import Executor
 
 DATABASE = "posterior.db"
@@ -112,6 +112,8 @@ class Posterior:
         After regression adjustment: (n, d), (n,).
     reason
         Why there was no adjustment; None when there was.
+    reach
+        How far towards the reported figures it went: less than 1 if they lie outside of what accepted studies show.
     populations
         Tolerance, evaluations and share accepted of each.
     raw, fitted
@@ -128,6 +130,7 @@ class Posterior:
     adjusted: FloatArray
     adjusted_weights: FloatArray
     reason: str | None
+    reach: float
     populations: list[dict[str, Any]]
     raw: Description
     fitted: Description
@@ -137,6 +140,8 @@ class Posterior:
         """The block ``posterior`` of outcome.json, parameters in latent space and in the order of ``names``."""
         fitted = self.fitted
         adjustment = "local linear regression adjustment" if self.reason is None else f"no adjustment, {self.reason}"
+        if self.reach < 1.0:
+            adjustment += f", {self.reach:.0%} of the way to figures that accepted studies do not reach"
         return {
             "method": f"ABC-SMC (pyABC), {adjustment}",
             "distance": "weighted root mean square of (simulated - reported) / sampling sd",
@@ -148,6 +153,7 @@ class Posterior:
             "adjusted_weights": self.adjusted_weights.tolist(),
             "adjustment": {
                 "reason": self.reason,
+                "reach": self.reach,
                 "median": [self.raw.median.tolist(), fitted.median.tolist()],
                 "sd": [self.raw.sd.tolist(), fitted.sd.tolist()],
                 "effective": [self.raw.effective, fitted.effective],
@@ -235,10 +241,11 @@ def summarise(
     failures: list[tuple[int, str]],
     level: float = LEVEL,
 ) -> Posterior:
-    """Adjust and describe a population (eqs A4 to A6)."""
+    """Adjust and describe a population (eqs Z4-Z6)."""
     adjusted = adjusted_sample(simulator, simulator.observed, latent, weights, far, summaries)
     return Posterior(
-        simulator.names, latent, weights, far, summaries, adjusted.latent, adjusted.weights, adjusted.reason,
+        simulator.names, latent, weights, far, summaries,
+        adjusted.latent, adjusted.weights, adjusted.reason, adjusted.reach,
         populations, describe(latent, weights, level), describe(adjusted.latent, adjusted.weights, level), failures,
     )  # fmt: skip
 
@@ -254,7 +261,7 @@ def adjusted_sample(
     """Regression on those figures that have weight, in units of their sampling error."""
     used = simulator.weights > 0
     shifts = (summaries[:, used] - observed[used]) / simulator.scale[used]
-    return adjust(latent, shifts, far, weights)
+    return adjust(latent, shifts + weakening(latent, simulator.weights), far, weights)
 
 
 class _Eta:

@@ -38,6 +38,7 @@ from tumorsim.calibration.simulator import (
     Studies,
     distances,
     study_seed,
+    weakening,
 )
 from tumorsim.executor import Executor
 from tumorsim.statistics.proportions import proportion
@@ -96,6 +97,8 @@ class Bank:
         Parameters of those studies that can be read.
     summaries : (n, t)
         Their figures.
+    weakening : (n, figures with weight)
+        What makes figures of lower weight worth less; `simulator.weakening`.
     unread
         Studies in which a figure with weight is undefined.
     failures
@@ -104,6 +107,7 @@ class Bank:
 
     latent: FloatArray
     summaries: FloatArray
+    weakening: FloatArray
     unread: int
     failures: list[str]
 
@@ -198,6 +202,7 @@ class Recovery:
                 "interval": self.posterior.interval.tolist(),
                 "sd": self.posterior.sd.tolist(),
                 "reason": self.sample.reason,
+                "reach": self.sample.reach,
             },
         }
 
@@ -246,7 +251,9 @@ def simulate_bank(
         if progress is not None:
             progress(total - len(missing) + done, total)
     readable = np.isfinite(summaries[:, simulator.weights > 0]).all(axis=1)
-    return Bank(latent[readable], summaries[readable], int((~readable).sum()) - len(failures), failures)
+    unread = int((~readable).sum()) - len(failures)
+    noise = weakening(latent[readable], simulator.weights)
+    return Bank(latent[readable], summaries[readable], noise, unread, failures)
 
 
 def prior_draw(seed: int, index: int, dimensions: int) -> FloatArray:
@@ -255,41 +262,38 @@ def prior_draw(seed: int, index: int, dimensions: int) -> FloatArray:
 
 
 def bank_posterior(
-    simulator: Simulator,
-    bank: Bank,
-    observed: FloatArray,
-    share: float,
-    leave_out: int = -1,
-    adjuster: Adjuster = adjust,
+    simulator: Simulator, bank: Bank, share: float, place: int | None = None, adjuster: Adjuster = adjust
 ) -> Adjusted:
-    """Posterior of an observed study from the nearest share of the bank.
+    """Posterior from the nearest share of the bank.
 
     Parameters
     ----------
     simulator
-        Gives scale and weights of the figures.
+        Gives the observed figures, scales and weights.
     bank
         Studies from the prior.
-    observed : (t,)
-        Figures of the study in question.
     share
         Share of the bank that counts.
-    leave_out
-        A study of the bank that does not, because it is the one in question.
+    place
+        The study of the bank that is taken for the observed one, and then left out of the bank; None for
+        the published study.
     adjuster
         Regression adjustment.
     """
+    observed = simulator.observed if place is None else bank.summaries[place]
     far = distances(bank.summaries, observed, simulator.scale, simulator.weights)
-    if leave_out >= 0:
-        far[leave_out] = np.inf
+    if place is not None:
+        far[place] = np.inf
     nearest = np.argsort(far, kind="stable")[: max(2, round(share * len(far)))]
     used = simulator.weights > 0
-    shifts = (bank.summaries[nearest][:, used] - observed[used]) / simulator.scale[used]
+    shifts = (bank.summaries[nearest][:, used] - observed[used]) / simulator.scale[used] + bank.weakening[nearest]
+    if place is not None:
+        shifts -= bank.weakening[place]
     return adjuster(bank.latent[nearest], shifts, far[nearest], np.ones(len(nearest)), float(far[nearest].max()))
 
 
 def recover(simulator: Simulator, bank: Bank, settings: Settings, adjuster: Adjuster = adjust) -> Recovery:
-    """Check intervals and ranks on studies whose parameters are known (eq. A7).
+    """Check intervals and ranks on studies whose parameters are known (eq. Z7).
 
     Parameters
     ----------
@@ -315,7 +319,7 @@ def recover(simulator: Simulator, bank: Bank, settings: Settings, adjuster: Adju
     inside, ranks, sds, bias, unadjusted = [], [], [], [], 0
     for place in chosen:
         truth = bank.latent[place]
-        sample = bank_posterior(simulator, bank, bank.summaries[place], settings.share, int(place), adjuster)
+        sample = bank_posterior(simulator, bank, settings.share, int(place), adjuster)
         unadjusted += sample.reason is not None
         low, high = weighted_quantiles(sample.latent, sample.weights, (tail, 1.0 - tail)).T
         inside.append((low <= truth) & (truth <= high))
@@ -326,7 +330,7 @@ def recover(simulator: Simulator, bank: Bank, settings: Settings, adjuster: Adju
         _recovered(name, np.array(inside)[:, k], np.array(ranks)[:, k], settings.draws, sds, bias, k)
         for k, name in enumerate(simulator.names)
     ]
-    sample = bank_posterior(simulator, bank, simulator.observed, settings.share, adjuster=adjuster)
+    sample = bank_posterior(simulator, bank, settings.share, adjuster=adjuster)
     found = describe(sample.latent, sample.weights, settings.level)
     return Recovery(parameters, len(chosen), settings, bank, sample, found, unadjusted)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from tumorsim.calibration.config import Calibration, Optimisation, Rival, load_c
 from tumorsim.calibration.log import Log, LogError
 from tumorsim.calibration.objective import Evaluation, Objective, PublishedStudies, run_study, seed_of
 from tumorsim.calibration.optimise import Found, search
-from tumorsim.calibration.parameters import FloatArray
+from tumorsim.calibration.parameters import FloatArray, digest_of
 from tumorsim.calibration.posterior import Posterior, sample_posterior
 from tumorsim.calibration.posterior import Progress as PosteriorProgress
 from tumorsim.calibration.posterior import Settings as PosteriorSettings
@@ -33,6 +33,12 @@ from tumorsim.store import commit
 STAGES = ("screening", "optimise", "winner", "posterior", "recovery", "rivals")
 FRESH = 1_000  # seeds of the winner: the file's seed plus this and more
 PREDICTIVE = 500_000
+
+
+class CalibrationError(RuntimeError):
+    """A calibration that cannot begin; the message says why and what to do."""
+
+
 StageProgress = Callable[[str, int, int], None]
 Notify = Callable[[str], None]
 
@@ -43,8 +49,8 @@ class Work:
 
     Attributes
     ----------
-    made, objective
-        The calibration and its objective.
+    made, objective, digest
+        The calibration, its objective, and what identifies both.
     log
         Every simulation so far.
     folder
@@ -61,6 +67,7 @@ class Work:
 
     made: Calibration
     objective: Objective
+    digest: str
     log: Log
     folder: Path
     threads: int
@@ -153,9 +160,10 @@ def calibrate(
     objective = Objective.of(made)
     folder = _folder(Path(out), force)
     head = {"name": made.name, "tumorsim": provenance.machine().get("tumorsim", "")}
-    with Log.open(folder / "log.jsonl", made.digest, head) as log:
+    digest = digest_of(made)
+    with Log.open(folder / "log.jsonl", digest, head) as log:
         _write(folder / "calibration.yaml", made.text)
-        work = Work(made, objective, log, folder, threads, cluster, progress or _silent, notify or _mute)
+        work = Work(made, objective, digest, log, folder, threads, cluster, progress or _silent, notify or _mute)
         if log.dropped:
             work.notify(f"{log.dropped} torn or damaged lines of the log are left out and simulated again")
         return _stages(work, [stage for stage in STAGES if stage in stages])
@@ -166,6 +174,11 @@ def _stages(work: Work, stages: Sequence[str]) -> dict[str, Any]:
     made, objective = work.made, work.objective
     _warm_up(work)
     parts: dict[str, Any] = {}
+    with _Clock(work, "start"):
+        start = parts["start"] = work.evaluate("start", 0, objective.start(), made.seed + FRESH, _of_winner(work))
+        if start.failure:
+            raise CalibrationError(f"the start cannot be simulated or read: {start.failure}; begin elsewhere (start:)")
+        objective = work.objective = objective.measured_in(start.sd)
     with _Clock(work, "screening"):
         if made.screening is not None and "screening" in stages:
             parts["screening"] = _screen(work)
@@ -174,7 +187,6 @@ def _stages(work: Work, stages: Sequence[str]) -> dict[str, Any]:
         found = _optimise(work, "optimise", objective, effort)
         parts["optimise"] = found
     with _Clock(work, "winner"):
-        parts["start"] = work.evaluate("start", 0, objective.start(), made.seed + FRESH, _of_winner(work))
         parts["winner"] = _winner(work, found.latent)
     studies = PublishedStudies.at(objective, parts["winner"][0])
     with _Clock(work, "posterior"):
@@ -189,7 +201,7 @@ def _stages(work: Work, stages: Sequence[str]) -> dict[str, Any]:
         if "rivals" in stages:
             parts["rivals"] = [_rival(work, k, rival, found.latent) for k, rival in enumerate(made.rivals)]
     told = assemble.assemble(
-        work.made, objective, work.log, parts, work.seconds, provenance.collect(made.seed, work.threads)
+        made, objective, work.digest, work.log, parts, work.seconds, provenance.collect(made.seed, work.threads)
     )
     assemble.write(work.folder, told, objective)
     return told
@@ -266,7 +278,7 @@ def _posterior(work: Work, studies: PublishedStudies) -> Posterior:
 
     with _place(work) as place:
         sampled = sample_posterior(
-            studies, settings, work.folder, place, identity=work.made.digest,
+            studies, settings, work.folder, place, identity=work.digest,
             recorded=work.recorded, record=work.record, progress=told,
         )  # fmt: skip
     for one in sampled.populations:
@@ -315,16 +327,12 @@ def _recovery(work: Work, studies: PublishedStudies) -> Recovery:
 def _rival(work: Work, k: int, rival: Rival, latent: FloatArray) -> dict[str, Any]:
     """The rival at the fit, or fitted again, on the winner's fresh seeds."""
     frozen = [p.name for p in work.objective.parameters if _set_by(p.declared.path, rival.set)]
-    objective = Objective.of(work.made, work.made.rival_scenarios[k], frozen)
+    objective = replace(Objective.of(work.made, work.made.rival_scenarios[k], frozen), errors=work.objective.errors)
     kept = [name not in frozen for name in work.objective.names]
     point, stage = np.asarray(latent)[kept], f"rival {rival.name}"
     if rival.refit:
-        moved = Objective(
-            tuple(p for p, keep in zip(work.objective.parameters, kept, strict=True) if keep),
-            objective.plains, objective.readings, objective.horizons,
-        )  # fmt: skip
         effort = Optimisation(evaluations=rival.refit)
-        point = _from(point, moved, work, stage, effort)
+        point = _from(point, objective, work, stage, effort)
     found = []
     for s in range(work.made.winner.seeds):
         found.append(work.evaluate(f"{stage} fresh", s, point, work.made.seed + FRESH + s, _of_winner(work), objective))

@@ -85,6 +85,10 @@ class Rows:
         if not self.least <= len(value) <= self.most:
             rule = f"{self.least}" if self.least == self.most else f"{self.least} to {self.most}"
             raise ShapeError(place, f"must have {rule} entries, not {len(value)}")
+        for index, one in enumerate(value):
+            if one is None and isinstance(self.item, Record | Rows):
+                what = "mapping" if isinstance(self.item, Record) else "list"
+                raise ShapeError(f"{place}[{index}]", f"must be a {what} and not null")
         return [self.item.read(one, f"{place}[{index}]") for index, one in enumerate(value)]
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+_WEAKENING = 3  # first word of the key of its draws
 
 
 class Simulator(Protocol):
@@ -57,7 +58,7 @@ class Simulated:
     summaries
         Figures on the working scale, shape (t,); None when the simulation failed.
     distance
-        From the published figures (eq. A2); infinite when a figure with weight is undefined.
+        From the published figures (eq. Z2); infinite when a figure with weight is undefined.
     failure
         What went wrong, in words; None when nothing did.
     """
@@ -90,7 +91,7 @@ def study_seed(seed: int, latent: FloatArray) -> int:
 
 
 def distances(summaries: FloatArray, observed: FloatArray, scale: FloatArray, weights: FloatArray) -> FloatArray:
-    """Distances of simulated studies from observed figures (eq. A2); infinite where one with weight is undefined.
+    """Distances of simulated studies from observed figures (eq. Z2); infinite where one with weight is undefined.
 
     Parameters
     ----------
@@ -103,6 +104,25 @@ def distances(summaries: FloatArray, observed: FloatArray, scale: FloatArray, we
     shifts = (np.atleast_2d(summaries)[:, used] - observed[used]) / scale[used]
     squares = np.where(np.isfinite(shifts), shifts, math.inf) ** 2
     return np.asarray(np.sqrt(squares @ weights[used] / weights[used].sum()))
+
+
+def weakening(latent: FloatArray, weights: FloatArray) -> FloatArray:
+    """Noise that makes figures of lower weight worth less to a regression, in units of their sampling sd (eq. Z4).
+
+    A likelihood to the power w is, for a normal figure, that of a figure with sampling variance 1/w. The
+    heaviest figures get none. Keyed by the parameters. Shape (n, t), for the figures with weight.
+
+    Parameters
+    ----------
+    latent : (n, d)
+        Latent parameters of the studies.
+    weights : (t,)
+        Of the figures.
+    """
+    kept = weights[weights > 0]
+    spread = np.sqrt(kept.max() / kept - 1.0)
+    noise = [np.random.default_rng((_WEAKENING, study_seed(0, row))).standard_normal(kept.size) for row in latent]
+    return np.asarray(spread * np.array(noise).reshape(len(latent), kept.size))
 
 
 @dataclass(frozen=True)

@@ -340,13 +340,17 @@ def print_entry(entry: LibraryEntry) -> None:
         console.print(entry.note)
     console.print()
     sources = list(dict.fromkeys(row.source for row in entry.rows if row.source))
-    made = table("parameter", "symbol", "value", "range", "cv", "status", "source")
+    fitted = any(row.interval for row in entry.rows)
+    made = table(
+        "parameter", "symbol", "value", "range", *(["90 % interval"] if fitted else []), "cv", "status", "source"
+    )
     for row in entry.rows:
         made.add_row(
             row.path,
             row.symbol,
             row.value,
             " to ".join(row.range),
+            *([" to ".join(row.interval)] if fitted else []),
             f"{row.cv:.0%}" if row.cv else "",
             row.status,
             f"[{sources.index(row.source) + 1}]" if row.source else "",

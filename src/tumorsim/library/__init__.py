@@ -54,8 +54,9 @@ class Row:
         As written, with unit.
     unit
         Unit of the numbers handed to the models.
-    range
-        Lower and upper end as written; empty if the entry gives none.
+    range, interval
+        Lower and upper end as written, of what is plausible and of the 90% posterior
+        interval of a fitted value; empty if the entry gives none.
     cv
         Coefficient of variation between patients; 0 if it does not vary.
     source, status, note
@@ -68,6 +69,7 @@ class Row:
     value: str
     unit: str
     range: tuple[str, ...]
+    interval: tuple[str, ...]
     cv: float
     source: str
     status: str
@@ -212,6 +214,7 @@ def _row(path: str, raw: Any, field: Any, unit: str, extra: dict[str, Any]) -> R
         value=str(raw["value"]),
         unit=unit,
         range=tuple(str(end) for end in raw.get("range") or ()),
+        interval=tuple(str(end) for end in raw.get("interval") or ()),
         cv=float(raw.get("cv", 0.0)),
         source=str(raw.get("source", "")),
         status=str(raw.get("status", "assumed")),
@@ -223,4 +226,4 @@ def _row(path: str, raw: Any, field: Any, unit: str, extra: dict[str, Any]) -> R
 
 def _setting(key: str, value: Any, source: str) -> Row:
     """A key of a protocol, which holds no parameters of its own."""
-    return Row(key, str(value), "", (), 0.0, source, "", "", "", "")
+    return Row(key, str(value), "", (), (), 0.0, source, "", "", "", "")

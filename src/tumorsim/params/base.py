@@ -71,13 +71,15 @@ def quantity_schema(dimension: str) -> dict[str, Any]:
 class Parameter(Block):
     """A number with unit, range, source and status.
 
-    In YAML either ``8.13 L/h`` or a mapping with the keys below, where ``value``
-    and both ends of ``range`` carry units and ``cv`` is the coefficient of
-    variation between patients (lognormal).
+    In YAML either ``8.13 L/h`` or a mapping with the keys below, where ``value`` and
+    both ends of ``range`` (plausible values) and ``interval`` (90% posterior interval of
+    a fitted value) carry units and ``cv`` is the coefficient of variation between
+    patients (lognormal).
     """
 
     value: float
     range: tuple[float, float] | None = None
+    interval: tuple[float, float] | None = None
     cv: Annotated[float, Unit("dimensionless")] = Field(0.0, ge=0.0, le=20.0)
     source: str = "scenario"
     status: Status = "assumed"
@@ -168,20 +170,25 @@ def _read_parameter(raw: dict[Any, Any], bounds: Mapping[str, Any]) -> dict[Any,
     message = bounds_message(value, dimension, bounds)
     if message is not None:
         raise ValueError(message)
-    ends = read.get("range")
-    if ends is None:
-        return read
+    for key in ("range", "interval"):
+        if read.get(key) is not None:
+            read[key] = _read_ends(key, read[key], value, dimension, example)
+    return read
+
+
+def _read_ends(key: str, ends: Any, value: float, dimension: str, example: str) -> tuple[float, ...]:
+    """Both ends of a range or interval that must hold the value, internal units."""
     if not isinstance(ends, list | tuple) or len(ends) != 2:
-        raise ValueError(f"range must be two quantities, the lower first, e.g. [{example}, {example}]")
+        raise ValueError(f"{key} must be two quantities, the lower first, e.g. [{example}, {example}]")
     try:
-        low, high = read["range"] = tuple(parse_quantity(end, dimension) for end in ends)
+        low, high = (parse_quantity(end, dimension) for end in ends)
     except UnitError as error:
-        raise ValueError(f"range: {error}") from None
+        raise ValueError(f"{key}: {error}") from None
     if not low <= value <= high:
         kind = DIMENSIONS[dimension]
         span = f"{_magnitude(low, kind)} to {_magnitude(high, kind)}"
-        raise ValueError(f"{_magnitude(value, kind)} lies outside its range {span}; change the range or leave it out")
-    return read
+        raise ValueError(f"{_magnitude(value, kind)} lies outside its {key} {span}; change the {key} or leave it out")
+    return low, high
 
 
 class Process(Block):
@@ -246,8 +253,10 @@ class Process(Block):
             parameter: Parameter = getattr(self, name)
             dimension = self._extra(name)["dimension"]
             entry: dict[str, Any] = {"value": format_quantity(parameter.value, dimension)}
-            if parameter.range is not None:
-                entry["range"] = [format_quantity(end, dimension) for end in parameter.range]
+            for key in ("range", "interval"):
+                ends = getattr(parameter, key)
+                if ends is not None:
+                    entry[key] = [format_quantity(end, dimension) for end in ends]
             if parameter.cv:
                 entry["cv"] = parameter.cv
             entry |= {"source": parameter.source, "status": parameter.status}

@@ -34,8 +34,8 @@ class ParameterRow:
         Where it stands, e.g. ``growth.growth_rate`` or ``sorafenib.clearance``.
     place
         The whole path in the scenario.
-    value, range
-        With units; the range may be empty.
+    value, range, interval
+        With units; range and 90% interval may be empty.
     cv
         Coefficient of variation between patients in percent; may be empty.
     source, status, note
@@ -46,6 +46,7 @@ class ParameterRow:
     place: str
     value: str
     range: str
+    interval: str
     cv: str
     source: str
     status: str
@@ -113,6 +114,7 @@ def _row(path: str, place: str, found: dict[str, Any]) -> ParameterRow:
         place=place,
         value=tidy(found["value"]),
         range=between(found.get("range") or [], found["value"]),
+        interval=between(found.get("interval") or [], found["value"]),
         cv=f"{100.0 * float(cv):.0f}%" if isinstance(cv, int | float) and cv else "",
         source=str(found["source"]),
         status=str(found["status"]),

@@ -340,8 +340,11 @@ def parameter_tables(rows: Sequence[ParameterRow]) -> list[Table]:
     for status in (*STATUSES, *sorted({row.status for row in rows} - set(STATUSES))):
         chosen = [row for row in rows if row.status == status]
         if chosen:
-            cells = [(r.path, r.value, r.range or "–", r.cv or "–", _source(r)) for r in chosen]
-            head = ("Parameter", "Value", "Range", "CV", "Source")
+            known = any(r.interval for r in chosen)
+            cells = [
+                (r.path, r.value, (r.interval if known else r.range) or "–", r.cv or "–", _source(r)) for r in chosen
+            ]
+            head = ("Parameter", "Value", "90% interval" if known else "Range", "CV", "Source")
             tables.append(Table(f"{status.capitalize()}: {len(chosen)}", head, cells, (1, 2, 3)))
     return tables
 

@@ -103,7 +103,7 @@ def _panel(figure: Drawing, axes: Axes, parameter: Parameter, search: Search, wh
     box = axes.get_position()
     width, height = figure.get_size_inches()
     room = box.width * float(width)
-    name = fit(figure, label_of(parameter), room - 0.02, SMALL)
+    name = fit(figure, label_of(parameter), room - 0.02, SMALL, "bold")
     write(figure, box.x0 * float(width), box.y1 * float(height) + 0.05, name, size=SMALL, weight="bold")
     axes.set_xlabel(fit(figure, unit if unit not in ("", "1") else " ", room, TINY), size=TINY, color=GREY, labelpad=1)
 

@@ -122,7 +122,7 @@ def _words(
 ) -> None:
     """Name, coverage with its interval, and the P value, above a panel."""
     left, top, width = place_
-    write(figure, left, top + 0.17, fit(figure, label, width, SMALL), size=SMALL, weight="bold")
+    write(figure, left, top + 0.17, fit(figure, label, width, SMALL, "bold"), size=SMALL, weight="bold")
     wanted = 0.9 if level is None else level
     low, high = row["coverage_ci"] or (None, None)
     if row["coverage"] is None:

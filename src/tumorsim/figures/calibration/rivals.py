@@ -21,6 +21,7 @@ from tumorsim.figures.style import (
     HEAD,
     INK,
     SMALL,
+    TINY,
     canvas,
     fit,
     key,
@@ -63,8 +64,8 @@ def draw_rivals(outcome: Outcome) -> Drawing:
     if windows:
         _windows(figure, models, windows, y - top_height - 0.72, step)
     refitted = [plain(one["label"] or one["name"]) for one in outcome["rivals"] if one["refitted"]]
-    note = "Brown names: no part of the fit. "
-    note += f"Fitted again: {', '.join(refitted)}." if refitted else "Rivals stand at the values of the fit."
+    note = f"Fitted again: {fit(figure, ', '.join(refitted), 3.4, TINY)}." if refitted else "Rivals stand at the fit."
+    note = f"Brown names: no part of the fit. {note}"
     signature(figure, outcome["title"] or outcome["name"], footer_text(outcome), note)
     return figure
 

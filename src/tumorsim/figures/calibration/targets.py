@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 ROW = LINE * 1.5
 ROOMS = {"reported": 1.02, "start": 0.42, "fitted": 1.2}  # inches of the columns of numbers
+LEAST_AXIS = 1.4  # inches that names must leave
 BAND = "#EFEFEF"
 ROLES = ("fitted", "not fitted", "shown only")
 INTERVALS = ("reported_ci", "reported_range", "interval", "interval_posterior")
@@ -50,8 +51,9 @@ def draw_targets(outcome: Outcome) -> Drawing:
     write(figure, 0.1, top - 0.24, "Fitted beside reported", size=HEAD, weight="bold")
     _key(figure, top - 0.48)
     texts = [row_name(target, outcome) for rows in groups.values() for target in rows]
-    names = min(max(text_width(figure, text, SMALL) for text in texts), 2.3)
     ids = min(max(text_width(figure, plain(t["id"]), SMALL) for t in outcome["targets"]), 0.7) + 0.14
+    room = 6.6 - sum(ROOMS.values()) - LEAST_AXIS - ids
+    names = min(max(text_width(figure, text, SMALL) for text in texts), room)
     top -= 0.76
     for (scale, rows), height in zip(groups.items(), heights, strict=True):
         _group(figure, outcome, scale, rows, top, (ids, names))

@@ -142,7 +142,6 @@ def parameters_table(outcome: Outcome) -> Table:
         "Parameter",
         "Fitted",
         "Posterior median (90%)",
-        "Prior, 90%",
         "Unit",
         "Shrinkage",
         "Known from the figures?",
