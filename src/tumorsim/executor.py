@@ -28,7 +28,9 @@ R = TypeVar("R")
 
 DEATHS_AT_MOST = 4  # in a row, without one task finishing in between
 POLL_SECONDS = 1.0
+ASK_SECONDS = 5.0  # between looks at the workers of a cluster
 LOST_SECONDS = 120.0  # a cluster without any worker for this long is given up
+_NO_WORKER = "the Dask cluster has no worker. Start some (`dask worker ADDRESS --nthreads 1`) and run again."
 
 
 class ExecutorError(RuntimeError):
@@ -228,22 +230,32 @@ class DaskExecutor(Executor):
                 f"no Dask scheduler answers at {address}. Start one with `dask scheduler` and `dask worker ADDRESS "
                 "--nthreads 1`, or give --cluster local:N."
             ) from error
-        if address is None:
-            self._client.wait_for_workers(workers, timeout=60)
-        super().__init__(workers if address is None else sum(self._client.nthreads().values()))
-        self._seen = time.monotonic()
+        try:
+            self._client.wait_for_workers(workers if address is None else 1, timeout=LOST_SECONDS)
+        except TimeoutError as error:
+            self._shut()
+            raise ExecutorError(_NO_WORKER) from error
+        super().__init__(self._threads())
+        self._asked = self._seen = time.monotonic()
 
     def _open(self) -> Pool:
         pool: Pool = self._client.get_executor(pure=False)
         return pool
 
     def _finished(self, futures: set[Future[Any]]) -> set[Future[Any]]:
-        done = super()._finished(futures)
-        if done or self._client.nthreads():
-            self._seen = time.monotonic()
-        elif time.monotonic() - self._seen > LOST_SECONDS:
-            raise ExecutorError("the Dask cluster has had no worker for two minutes. Start workers and run again.")
+        done, now = super()._finished(futures), time.monotonic()
+        if done:
+            self._seen = now
+        if now - self._asked > ASK_SECONDS:  # workers come and go
+            self._asked, threads = now, self._threads()
+            if threads > 0:
+                self._seen, self.workers = now, threads
+        if now - self._seen > LOST_SECONDS:
+            raise ExecutorError(_NO_WORKER)
         return done
+
+    def _threads(self) -> int:
+        return sum(self._client.nthreads().values())
 
     def _close(self, pool: Pool | None) -> None:
         if pool is not None:
@@ -252,6 +264,9 @@ class DaskExecutor(Executor):
     def close(self) -> None:
         """End the client, and the cluster if it is ours."""
         super().close()
+        self._shut()
+
+    def _shut(self) -> None:
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()

@@ -53,6 +53,8 @@ LETTERS = {  # every page numbers its equations with its own letter
     "imaging": "O",
     "interventions": "I",
     "observational": "A",
+    "calibration": "C",
+    "posterior": "Z",
 }
 _CITED = re.compile(r"\beqs?\.?\s+([A-Z]\d+(?:(?:,? and |, |-)[A-Z]\d+)*)")
 _TAG = re.compile(r"\\tag\{([^}]+)\}")

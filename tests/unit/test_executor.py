@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import toy_simulator as toy
+from tumorsim import executor
 from tumorsim.executor import DEATHS_AT_MOST, ExecutorError, Outcome, in_order, open_executor
 
 TESTS = Path(__file__).parents[1]
@@ -100,6 +101,39 @@ def test_a_cluster_that_does_not_answer_says_how_to_start_one(monkeypatch):
     monkeypatch.setattr(distributed, "Client", lambda address, timeout: client(address, timeout="1s"))
     with pytest.raises(ExecutorError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9\. .*dask worker"):
         open_executor("tcp://127.0.0.1:9")
+
+
+@pytest.fixture
+def cluster():
+    """A cluster that was there before."""
+    from distributed import LocalCluster
+
+    options = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "silence_logs": 50}
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, **options) as opened:
+        yield opened
+
+
+def test_a_cluster_by_its_address_is_used_and_left_running(cluster):
+    with open_executor(cluster.scheduler_address) as place:
+        assert place.workers == 2
+        outcomes = list(place.map(toy.noisy_square, range(5)))
+    for x, one in enumerate(outcomes):
+        np.testing.assert_array_equal(one.value, toy.noisy_square(x))
+    with open_executor(cluster.scheduler_address) as place:
+        assert [one.value for one in place.map(toy.fails_on_three, [1])] == [1]
+
+
+def test_a_cluster_that_loses_its_workers_ends_the_run_with_advice(cluster, monkeypatch):
+    monkeypatch.setattr(executor, "ASK_SECONDS", 0.1)
+    monkeypatch.setattr(executor, "LOST_SECONDS", 2.0)
+    with open_executor(cluster.scheduler_address) as place:
+        outcomes = place.map(toy.fails_on_three, itertools.repeat(1))
+        assert next(outcomes).value == 1
+        cluster.scale(0)
+        with pytest.raises(ExecutorError, match="has no worker"):
+            list(outcomes)
+    with pytest.raises(ExecutorError, match="has no worker"):
+        open_executor(cluster.scheduler_address)
 
 
 def test_a_cluster_without_dask_says_what_to_install(monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from toy_calibration import EFFECTS, PARAMETERS, TARGETS, latent_posterior, make
 from tumorsim.calibration.shape import OUTCOME
 from tumorsim.figures import FigureError, image
 from tumorsim.figures.calibration import FIGURES, figure, fitting, save
+from tumorsim.figures.calibration.base import STAGES as STAGES_IN_WORDS
 from tumorsim.figures.calibration.profile import BINS, envelope
 from tumorsim.figures.calibration.reading import (
     compact,
@@ -458,6 +460,16 @@ def test_listing_the_figures_loads_no_matplotlib():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_docs_list_every_figure_with_its_stage_and_options():
+    page = (Path(__file__).parents[2] / "docs" / "figures.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:-1] for line in page.splitlines() if line.startswith("| `calibration-")]
+    told = [(kind.strip(" `"), needs.strip(), options.strip()) for kind, needs, _, options in rows]
+    assert told == [
+        (one.name, STAGES_IN_WORDS.get(one.needs, ""), ", ".join(f"`{option.name}`" for option in one.options))
+        for one in FIGURES
+    ]
 
 
 def test_labels_are_on_one_line(outcome):

@@ -205,7 +205,7 @@ def _page(name):
 def test_the_docs_list_every_figure_with_its_settings_and_options():
     rows = [line.split("|")[1:-1] for line in _page("figures.md").splitlines() if line.startswith("| `")]
     told = [(kind.strip(" `"), where.strip(), options.strip()) for kind, where, _, options in rows]
-    assert told == [
+    assert [row for row in told if not row[0].startswith("calibration-")] == [
         (declared.name, ", ".join(declared.settings), ", ".join(f"`{option.name}`" for option in declared.options))
         for declared in FIGURES
     ]

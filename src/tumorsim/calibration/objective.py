@@ -5,7 +5,7 @@ numbers, reads each figure with the estimator of its source, and draws studies o
 published size from the same patients to know the sampling error. The loss is the
 negative log of a working likelihood (independent normals on the working scale, their
 errors those at the start of the search, weights as powers) times the prior
-(docs/theory/calibration.md, eqs C2 to C4).
+(docs/theory/calibration.md, eqs C2-C4).
 """
 
 from __future__ import annotations
@@ -65,6 +65,10 @@ class Reading:
         if (rule.dimension in ("duration", "rate", "cells") and not rule.signed) or self.quantity.statistic == "hr":
             return "log"
         return "count" if rule.count else "plain"
+
+    def of(self, reader: Reader) -> Reader:
+        """The reader of the analysis and subgroup that the figure is of."""
+        return reader if self.target is None else reader.view(self.target.analysis, self.target.subgroup)
 
     def working(self, values: FloatArray | float, horizon: float) -> FloatArray:
         """Values on the working scale (eq. C2); a median beyond the end of follow-up counts as that end."""
@@ -181,7 +185,7 @@ class Objective:
         plain["targets"], plain["output"] = [], {"traced_patients": 0, "interval": "365 day"}
         plain["population"]["patients"] = int(changes["patients"])
         plain["seed"] = int(changes["seed"])
-        if "ratio" in changes:
+        if "ratio" in changes and plain["trial"]["allocation"] == "twins":
             plain["trial"] |= {"allocation": "randomised", "ratio": [float(n) for n in changes["ratio"]]}
         return Scenario.model_validate(plain)
 
@@ -209,9 +213,8 @@ class Objective:
         values = self.values(latent)
         try:
             for k in range(len(self.plains)):
-                reader = Reader(
-                    run_study(self.scenario(k, values, patients=patients[k], seed=seed), threads), seed, resamples
-                )
+                scenario = self.scenario(k, values, patients=patients[k], seed=seed)
+                reader = Reader(run_study(scenario, threads), seed, resamples, scenario.trial.matching)
                 for i, reading in enumerate(self.readings):
                     if reading.study == k:
                         simulated[i], sd[i], low[i], high[i] = _read(reading, reader, self.horizons[k])
@@ -295,12 +298,13 @@ class PublishedStudies:
             sizes = study_sizes(objective.readings, k)
             scenario = objective.scenario(k, values, patients=sum(sizes), seed=seed, ratio=sizes)
             try:
-                reader = Reader(run_study(scenario, threads), seed, 1)
+                reader = Reader(run_study(scenario, threads), seed, 1, scenario.trial.matching)
             except SimulationError:
                 return out
             for i, reading in enumerate(objective.readings):
                 if reading.study == k:
-                    value = simulate_quantity(reading.quantity, reading.arms, reading.sizes, reader)
+                    view = reading.of(reader)
+                    value = simulate_quantity(reading.quantity, reading.arms, reading.sizes, view)
                     out[i] = reading.working(value, objective.horizons[k])
         return out
 
@@ -340,11 +344,11 @@ def _named(reading: Reading) -> str:
 
 def _read(reading: Reading, reader: Reader, horizon: float) -> tuple[float, float, float, float]:
     """Value, sampling error on the working scale, and predictive interval (eq. C3)."""
+    reader = reading.of(reader)
     value = simulate_quantity(reading.quantity, reading.arms, reading.sizes, reader)
     if reading.sizes is None or (not np.isfinite(value) and reading.scale != "log"):
         return value, np.nan, np.nan, np.nan
-    pairs = zip(reading.arms, reading.sizes, strict=True)
-    drawn = reader.read(reading.quantity, reading.arms, [reader.sampler.draw(arm, n) for arm, n in pairs])
+    drawn = reader.read(reading.quantity, reading.arms, reader.sampler.draws(reading.arms, reading.sizes))
     ends = predictive_interval(reading.working(drawn, horizon), LEVEL)
     raw = predictive_interval(drawn, LEVEL) or (np.nan, np.nan)
     if ends is None:

@@ -1,4 +1,4 @@
-"""pyABC, made to repeat: proposals drawn here, keyed and in order; studies simulated by the executor.
+"""pyABC (eqs Z1 and Z3), made to repeat: proposals drawn here, keyed and in order; studies simulated by the executor.
 
 pyABC's own parallel samplers draw proposals in the workers from unseeded generators.
 Here each proposal has a number and a seed of its own, studies come back in any order but

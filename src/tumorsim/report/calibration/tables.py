@@ -49,7 +49,7 @@ def register(outcome: Outcome) -> Table:
                 target["id"],
                 row_name(target, outcome),
                 with_unit(shown_with_interval(target["reported"], ends, scale), scale),
-                " and ".join(f"{n:,}" for n in target["n"] or ()) or "–",
+                " and ".join(f"{n:,}" for n in target["n"] or () if n is not None) or "–",
                 sampling_error(target, scale),
                 Cell(part, "agrees") if target["fit_weight"] else part,
                 target["kind"],

@@ -33,8 +33,8 @@ LIMITATIONS = (
     "Posterior intervals hold the uncertainty of the free parameters alone. The values held fixed and the form of the "
     "model are uncertain too, and no interval here contains that.",
     "The reported figures of one study depend on one another: the median, the share without an event and the hazard "
-    "ratio are read off the same curves. The working likelihood takes them as independent, so that its intervals are, "
-    "if anything, too narrow; the posterior by simulated studies keeps the dependence.",
+    "ratio are read off the same curves. The search takes them as independent, with small weights for repeated "
+    "readings chosen before the fit; the posterior compares whole simulated studies and so keeps the dependence.",
     "Approximate Bayesian computation accepts studies near the reported one, not only equal ones, and its posterior is "
     "wider than the exact one.",
     "Two mechanisms that give the same figures cannot be told apart by them. A rival that fits as well is as possible.",
