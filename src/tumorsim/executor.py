@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, ThreadPoolExecutor, wait
 from concurrent.futures import Executor as Pool
 from concurrent.futures.process import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for
 from types import TracebackType
@@ -220,7 +221,7 @@ class DaskExecutor(Executor):
         try:
             if address is None:
                 # `run` itself tries again, one task at a time
-                with configuration.set({"distributed.scheduler.allowed-failures": 0}):
+                with _deaf_children(), configuration.set({"distributed.scheduler.allowed-failures": 0}):
                     self._cluster = cluster_class(n_workers=workers, threads_per_worker=1, processes=True, **loopback)
             self._client: Any = client_class(self._cluster if address is None else address, timeout="20s")
         except (OSError, TimeoutError, ValueError, RuntimeError) as error:
@@ -333,6 +334,19 @@ def _outcome(job: _Job) -> Outcome[Any] | None:
             return None
         return Outcome(job.index, None, f"{type(error).__name__}: {error}")
     return Outcome(job.index, value, failure)
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes started meanwhile leave Ctrl-C to this one, since they inherit that it is ignored."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _prepare_worker() -> None:

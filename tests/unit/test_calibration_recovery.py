@@ -116,6 +116,14 @@ def test_figures_of_lower_weight_are_worth_less_and_still_covered():
     np.testing.assert_allclose(shrinkage, 1 - np.sqrt(np.diag(covariance)), atol=0.04)
 
 
+def test_a_dataset_is_as_noisy_as_the_studies_it_is_compared_with():
+    """Where the telling figures have a low weight, a dataset without that noise would be covered too often."""
+    toy = LinearStudy(weights=np.array([0.25, 0.25, 1.0, 0.25, 0.25]))
+    for one in recover(toy, made(toy, SETTINGS.simulations, 8), SETTINGS).parameters:
+        assert 0.88 < one.coverage < 0.95
+        assert min(one.rank_p, one.rank_ks_p) > 0.01
+
+
 # --- what is wrong is caught -----------------------------------------------------
 @pytest.mark.parametrize(
     ("adjuster", "covers"),

@@ -1,6 +1,7 @@
 """Where work runs: the same result in threads, processes and on a cluster, whoever dies."""
 
 import itertools
+import os
 import signal
 import subprocess
 import sys
@@ -148,23 +149,30 @@ sys.path.insert(0, {tests!r})
 import toy_simulator as toy
 from tumorsim.executor import open_executor
 if __name__ == "__main__":
-    with open_executor("processes", 2) as place:
+    with open_executor({place!r}, 2) as place:
         list(place.map(toy.writes_its_number, [{folder!r}] * 4))
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+@pytest.mark.parametrize("place", PLACES[1:])
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
-def test_ending_the_parent_ends_its_workers_at_once(end, tmp_path):
+def test_ending_the_parent_ends_its_workers_at_once(end, place, tmp_path):
     script, folder = tmp_path / "script.py", tmp_path / "workers"
     folder.mkdir()
-    script.write_text(SCRIPT.format(tests=str(TESTS), folder=str(folder)))
+    script.write_text(SCRIPT.format(tests=str(TESTS), folder=str(folder), place=place))
     parent = subprocess.Popen([sys.executable, script], stderr=subprocess.PIPE, start_new_session=True)
     _wait_for(lambda: len(list(folder.iterdir())) >= 2, 60.0)
     pids = [int(path.name) for path in folder.iterdir()]
     begun = time.monotonic()
-    parent.send_signal(end)
-    parent.wait(20.0)
+    if end == signal.SIGINT:
+        os.killpg(parent.pid, end)  # as a terminal does it
+        _, said = parent.communicate(timeout=20.0)
+        assert said.decode().strip().endswith("KeyboardInterrupt")
+        assert b"orker process" not in said  # no word from the workers
+    else:
+        parent.kill()
+        parent.wait(20.0)
     _wait_for(lambda: not any(_alive(pid) for pid in pids), 20.0)
     assert time.monotonic() - begun < 5.0
     parent.stderr.close()

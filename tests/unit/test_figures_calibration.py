@@ -30,6 +30,7 @@ from tumorsim.figures.calibration.reading import (
     ticks,
 )
 from tumorsim.figures.calibration.recovery import band, most_draws, rank_shares
+from tumorsim.figures.calibration.rivals import same_window
 from tumorsim.figures.calibration.screening import output_name
 from tumorsim.figures.style import VERDICT_COLOURS, plain
 from unit.figures_examples import artist, said, ugliness
@@ -424,6 +425,13 @@ def test_windows_of_every_model_stand_beside_each_other(outcome):
     assert "0.93 (0.44–1.95)" in words
     without = read(windows=None, rivals=[outcome["rivals"][0] | {"windows": None}])
     assert not artist(figure("calibration-rivals").draw(without), "window")
+
+
+def test_windows_are_the_same_only_between_the_same_months_and_arms(outcome):
+    one = outcome["windows"][0]
+    for key, value in (("from", 12.0), ("to", 36.0), ("arm", "high"), ("endpoint", "os"), ("study", "other")):
+        assert same_window(one | {key: value}) != same_window(one)
+    assert same_window(one | {"hr": 0.1, "interval": None}) == same_window(one)
 
 
 # files and registry

@@ -92,8 +92,23 @@ def write(folder: Path, told: Mapping[str, Any], objective: Objective) -> None:
     """Outcome, posterior and fitted values into the output folder; each whole or not at all."""
     _commit(folder / "outcome.json", json.dumps(told, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
     _commit(folder / "fitted.yaml", fitted_text(told, objective, [study["name"] for study in told["studies"]]))
+    _commit(folder / "short.json", json.dumps(shortened(told), ensure_ascii=False, allow_nan=False, indent=1) + "\n")
     if told["posterior"]:
         _commit(folder / "posterior.csv", _table(told))
+
+
+def shortened(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The outcome without every single simulation: small enough to be kept beside the calibration file.
+
+    Parameters, targets, screening, recovery, rivals, residuals and digests stay; ``report`` reads it too.
+    """
+    short = dict(told)
+    short["optimise"] = {**told["optimise"], "evaluations": []}
+    short["posterior"] = None
+    if told["recovery"]:
+        parameters = [{**one, "ranks": None} for one in told["recovery"]["parameters"]]
+        short["recovery"] = {**told["recovery"], "parameters": parameters}
+    return short
 
 
 def fitted_text(told: Mapping[str, Any], objective: Objective, names: Sequence[str]) -> str:

@@ -195,8 +195,8 @@ _PARAMETER = Record(
 )
 _TARGET = Record(
     {
-        **dict.fromkeys(("study", "id", "quantity", "arm", "reference", "unit", "kind", "weight"), NAME),
-        **dict.fromkeys(("source", "note"), TEXT),
+        **dict.fromkeys(("study", "id", "quantity", "arm", "reference", "unit", "kind", "weight", "analysis"), NAME),
+        **dict.fromkeys(("source", "note", "subgroup"), TEXT),
         **dict.fromkeys(("reported", "tolerance", "fit_weight", "start", "simulated", "mc_se", "z"), NUMBER),
         **dict.fromkeys(("reported_ci", "reported_range", "interval", "interval_posterior"), PAIR),
         "n": Rows(WHOLE, 32),

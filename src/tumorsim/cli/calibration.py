@@ -50,7 +50,8 @@ def calibrate(
 
     Screening, search (CMA-ES with common random numbers), the winner on fresh seeds, the
     posterior, recovery on synthetic studies, rival mechanisms. Every simulation is logged:
-    the same command goes on after any interruption.
+    the same command goes on after any interruption. Needs the extra libraries of
+    tumorsim[calibrate].
 
     \b
     Examples:

@@ -41,7 +41,7 @@ def draw_profile(outcome: Outcome, above: float) -> Drawing:
     figure = canvas(7.0, 0.98 + rows * (PANEL + GAP))
     height = float(figure.get_size_inches()[1])
     write(figure, 0.1, height - 0.24, "Loss over each parameter", size=HEAD, weight="bold")
-    _key(figure, height - 0.47)
+    _key(figure, height - 0.47, any(parameter["interval"] for parameter in parameters))
     width = (7.0 - 0.6 - 0.15 - 0.3 * (ACROSS - 1)) / ACROSS
     for index, parameter in enumerate(parameters):
         row, column = divmod(index, ACROSS)
@@ -57,7 +57,7 @@ def draw_profile(outcome: Outcome, above: float) -> Drawing:
     return figure
 
 
-def _key(figure: Drawing, y: float) -> None:
+def _key(figure: Drawing, y: float, known: bool) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -67,7 +67,7 @@ def _key(figure: Drawing, y: float) -> None:
         (Line2D([], [], color=WINNER, marker="D", markersize=3.6, linestyle="none"), "best"),
         (Patch(facecolor="#EAEAEA", edgecolor="#EAEAEA"), "posterior 90% interval"),
     ]
-    key(figure, entries, 0.1, y)
+    key(figure, entries if known else entries[:-1], 0.1, y)
 
 
 def _panel(figure: Drawing, axes: Axes, parameter: Parameter, search: Search, what: tuple[int, float, float]) -> None:
@@ -109,14 +109,18 @@ def _panel(figure: Drawing, axes: Axes, parameter: Parameter, search: Search, wh
 
 
 def envelope(x: FloatArray, loss: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The lowest loss of each of `BINS` equal parts of the axis, where it was found; empty parts left out."""
+    """The lowest loss of each of several equal parts of the axis, where it was found; empty parts left out.
+
+    `BINS` parts, fewer where there are few evaluations to be the lowest of.
+    """
     if not x.size:
         return np.empty(0), np.empty(0)
-    edges = np.linspace(x.min(), x.max(), BINS + 1)
-    part = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, BINS - 1)
+    parts = int(np.clip(np.sqrt(x.size), 3, BINS))
+    edges = np.linspace(x.min(), x.max(), parts + 1)
+    part = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, parts - 1)
     lowest = [
         int(members[np.argmin(loss[members])])
-        for members in (np.flatnonzero(part == k) for k in range(BINS))
+        for members in (np.flatnonzero(part == k) for k in range(parts))
         if members.size
     ]
     lowest.sort(key=lambda place_: x[place_])

@@ -66,7 +66,9 @@ def draw_progress(outcome: Outcome, width: str) -> Drawing:
 
 def _dress(axes: Axes, figure: Drawing, width: str, fresh: bool) -> None:
     from matplotlib.lines import Line2D
+    from matplotlib.ticker import MaxNLocator
 
+    axes.xaxis.set_major_locator(MaxNLocator(9, integer=True))
     axes.set_xlabel("Evaluation", labelpad=2)
     axes.set_ylabel("Loss (lower is better)")
     marks = [

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tumorsim.figures.base import FigureError
 from tumorsim.figures.calibration.base import Outcome
-from tumorsim.figures.names import quantity_name
+from tumorsim.figures.names import target_name
 from tumorsim.figures.style import plain, superscript
 from tumorsim.figures.targets import UNFITTED
 from tumorsim.params.targets import read_quantity
@@ -154,11 +154,11 @@ def role(target: Target) -> str:
 
 
 def row_name(target: Target, outcome: Outcome) -> str:
-    """Quantity, arm and, of several studies, the study: ``RFS median, CIK``."""
+    """Quantity with its analysis, arm and, of several studies, the study: ``RFS median, CIK``."""
     studies = outcome["studies"] or []
     labels = {(one["name"], arm["name"]): arm["label"] or arm["name"] for one in studies for arm in one["arms"] or ()}
     arm = target["arm"]
-    name = quantity_name(target["quantity"])
+    name = target_name(target)
     if arm:
         name += f", {plain(labels.get((target['study'], arm), arm))}"
     if len(studies) > 1 and target["study"]:

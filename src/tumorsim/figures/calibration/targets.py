@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 ROW = LINE * 1.5
-ROOMS = {"reported": 1.02, "start": 0.42, "fitted": 1.2}  # inches of the columns of numbers
-LEAST_AXIS = 1.4  # inches that names must leave
+ROOMS = {"reported": 1.0, "start": 0.38, "fitted": 1.18}  # inches of the columns of numbers
+LEAST_AXIS = 1.24  # inches that names must leave
 BAND = "#EFEFEF"
 ROLES = ("fitted", "not fitted", "shown only")
 INTERVALS = ("reported_ci", "reported_range", "interval", "interval_posterior")
