@@ -121,6 +121,8 @@ def test_the_digest_follows_the_meaning(tmp_path, made):
 
     whole = digest_of(made)
     assert digest(("title: Two", "title: Both")) == whole
+    assert digest(("evaluations: 13", "evaluations: 99"), ("refit: 8", "refit: 9")) == whole
+    assert digest(("kill_rate=0 1/day", "kill_rate=1 1/day")) != whole
     assert digest(("R-9: 1", "R-9: 2")) != whole
     assert digest(("54 month", "55 month")) != whole
     assert digest(("spread: 0.6", "spread: 0.7")) != whole

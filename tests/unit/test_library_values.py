@@ -1,6 +1,7 @@
 """What the library claims about its numbers: sources, status, ranges, and how each is worded."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -62,9 +63,14 @@ def test_the_wording_of_a_source_agrees_with_its_status(row):
         assert NOT_MEASURED.search(row.source), "this reads like a measurement; say what the value rests on"
 
 
-def test_nothing_is_fitted_yet():
-    """When the first value is fitted, the credibility page must say to what."""
-    assert {row.status for _, row in rows()} == {"measured", "assumed"}
+def test_what_is_fitted_names_its_calibration():
+    """`test_shipped_calibrations.py` looks the other way: from each calibration to the value shipped."""
+    fitted = [(place, row) for place, row in rows() if row.status == "fitted"]
+    assert fitted
+    for place, row in fitted:
+        named = re.search(r"scenarios/calibrations/\w+\.yaml", row.source)
+        assert named, f"{place}: a fitted value names its calibration"
+        assert (Path(__file__).parents[2] / named[0]).is_file(), place
 
 
 def test_most_values_are_assumed_and_say_so():
@@ -83,7 +89,7 @@ def test_most_values_are_assumed_and_say_so():
     ],
 )
 def test_the_rule_tells_the_two_apart(source, status, accepted):
-    row = Row("x", "1", "1", (), 0.0, source, status, "", "x", "")
+    row = Row("x", "1", "1", (), (), 0.0, source, status, "", "x", "")
     if accepted:
         test_the_wording_of_a_source_agrees_with_its_status(row)
     else:

@@ -74,9 +74,10 @@ def assemble(
         "parameters": _parameters(objective, found.latent, posterior),
         "targets": targets,
         "loss": {
-            "start": _number(parts["start"].loss),
+            "start": log.records["optimise", 0]["loss"],
             "best": found.loss,
             "fresh": [_number(one.loss) for one in winner],
+            "misfit": [_number(one.misfit) for one in winner],
         },
         "screening": _screening(objective, parts.get("screening")),
         "optimise": _optimise(objective, made, found, log),

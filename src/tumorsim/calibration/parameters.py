@@ -184,6 +184,8 @@ def with_values(plain: dict[str, Any], parameters: Sequence[Parameter], values: 
     return changed
 
 
+# how much work each stage may cost
+EFFORTS = ("screening", "optimise", "winner", "posterior", "recovery")
 # what tells people about a value and decides no number
 _WORDS = frozenset({"title", "description", "label", "note", "source", "status", "range", "interval", "weight", "kind"})
 
@@ -191,15 +193,19 @@ _WORDS = frozenset({"title", "description", "label", "note", "source", "status",
 def digest_of(made: Calibration) -> str:
     """SHA-256 of what decides an evaluation.
 
-    The meaning of the file and of every scenario it uses, without words for people and
-    without the present values of the free parameters: shipping the fitted values does
-    not make a calibration another one.
+    The meaning of the file and of every scenario it uses, without words for people,
+    without the present values of the free parameters (shipping the fitted values does not
+    make a calibration another one) and without the effort of the stages (a search may go
+    on longer than was first asked for).
     """
     parameters = read_parameters(made)
     middle = np.array([float(p.law.value(0.0)) for p in parameters])
     told = made.model_dump(mode="json")
-    for one in told["parameters"]:
-        one.pop("start")
+    for stage in EFFORTS:
+        told.pop(stage)
+    for one in (*told["parameters"], *told["rivals"]):
+        one.pop("start", None)
+        one.pop("refit", None)
     scenarios = [*made.scenarios, *(s for each in made.rival_scenarios for s in each)]
     meanings = [_meaning(with_values(_plain(scenario), parameters, middle)) for scenario in scenarios]
     return hashlib.sha256(canonical_json([_meaning(told), *meanings]).encode()).hexdigest()

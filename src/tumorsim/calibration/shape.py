@@ -251,6 +251,8 @@ _RECOVERED = Record(
         "coverage": NUMBER,
         "coverage_ci": PAIR,
         "rank_p": NUMBER,
+        "rank_ks_p": NUMBER,
+        "bias": NUMBER,
         "ranks": Rows(NUMBER, PARTICLES),
         "shrinkage": NUMBER,
     },
@@ -295,7 +297,9 @@ OUTCOME: Final = Record(
         "studies": Rows(_STUDY, 32),
         "parameters": Rows(_PARAMETER, PARAMETERS, 1),
         "targets": Rows(_TARGET, TARGETS),
-        "loss": Record({"start": NUMBER, "best": NUMBER, "fresh": Rows(NUMBER, 10_000)}),
+        "loss": Record(
+            {"start": NUMBER, "best": NUMBER, "fresh": Rows(NUMBER, 10_000), "misfit": Rows(NUMBER, 10_000)}
+        ),
         "screening": _SCREENING,
         "optimise": _OPTIMISE,
         "posterior": _POSTERIOR,
