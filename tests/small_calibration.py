@@ -25,7 +25,7 @@ parameters:
     prior: {law: uniform, low: 1e-5 1/day, high: 7e-5 1/day}
 predictions: ["rfs.hr(0 month, 24 month)"]
 screening: {trajectories: 2, levels: 4, patients: 30}
-optimise: {evaluations: 13, population: 4, sigma: 0.5}
+optimise: {evaluations: 14, population: 4, sigma: 0.5}
 winner: {patients: 40, seeds: 2}
 rivals:
   - {name: no_cells, label: No killing, set: ["arms.cik.treatments.0.infusion.kill_rate=0 1/day"], refit: 8}

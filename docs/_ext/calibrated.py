@@ -20,7 +20,12 @@ ORDER = ("hcc_adjuvant_cik", "hcc_sorafenib", "hcc_sorafenib_cik")
 TOP = """\
 # What the calibrations gave
 
-Written by `python docs/_ext/calibrated.py` from the outcomes in `scenarios/calibrations/`; how they were made is told in [Calibration](../theory/calibration.md) and [Posterior](../theory/posterior.md). Simulated figures are those of the best point, with many patients, on seeds that no search has seen. The interval is where nine in ten studies of the published size would fall if the model with these values were right; *with parameters* it also holds what the posterior leaves open. Distance is in sampling errors of the published study. Figures without a weight were not fitted.
+Written by `python docs/_ext/calibrated.py` from the outcomes in `scenarios/calibrations/`; how they were made is told
+in [Calibration](../theory/calibration.md) and [Posterior](../theory/posterior.md). Simulated figures are those of the
+best point, with many patients, on seeds that no search has seen. The interval is where nine in ten studies of the
+published size would fall if the model with these values were right; *with parameters* it also holds what the
+posterior leaves open. Distance is in sampling errors of the published study. Figures without a weight were not
+fitted.
 """
 
 
@@ -61,7 +66,15 @@ def parameters(told: dict[str, Any]) -> str:
         ]
         for p in told["parameters"]
     ]  # fmt: skip
-    head = ["parameter", "unit", "prior median (90 %)", "best point", "posterior median", "90 % interval", "narrowed by"]
+    head = [
+        "parameter",
+        "unit",
+        "prior median (90 %)",
+        "best point",
+        "posterior median",
+        "90 % interval",
+        "narrowed by",
+    ]
     return table(head, rows)
 
 
@@ -109,7 +122,9 @@ def rivals(told: dict[str, Any]) -> str:
         for k in fitted
     ]  # fmt: skip
     heads = [f"{one['label']}{', fitted again' if one['refitted'] else ''}" for one in ones]
-    return "Distance in sampling errors of every fitted figure:\n\n" + table(["id", "quantity", "arm", "fit", *heads], rows)
+    return "Distance in sampling errors of every fitted figure:\n\n" + table(
+        ["id", "quantity", "arm", "fit", *heads], rows
+    )
 
 
 def _signed(z: float | None) -> str:
@@ -125,7 +140,12 @@ def recovery(told: dict[str, Any]) -> str:
         [p["name"], f"{p['coverage']:.2f} ({span(p['coverage_ci'])})", number(p["rank_p"]), f"{p['shrinkage']:.0%}"]
         for p in found["parameters"]
     ]
-    head = ["parameter", f"share of {found['level']:.0%} intervals that hold the truth", "P of uniform ranks", "narrowed by"]
+    head = [
+        "parameter",
+        f"share of {found['level']:.0%} intervals that hold the truth",
+        "P of uniform ranks",
+        "narrowed by",
+    ]
     return f"{found['method']}; {found['datasets']} datasets.\n\n" + table(head, rows)
 
 

@@ -29,8 +29,8 @@ REASONS = {
     "R-12": "Survival after recurrence is too short: treatment is chosen without regard to liver or interval "
     "([Salvage](../theory/salvage.md)), and tumour also wears out the liver ([L1](../theory/liver.md)).",
     "R-13": "Deaths without recurrence and after late recurrences, alike in both arms, dilute it.",
-    "R-15": "Deaths with hundreds of millilitres of tumour are filed under liver ([H2](../theory/hazards.md)).",
-    "R-17": "As R-15: seven in ten liver deaths have a large tumour.",
+    "R-15": "The effect on recurrence fades after two years, and so does that on the deaths that follow.",
+    "R-17": "Survival after recurrence is too short, as R-12.",
     "S-1": "The median of the combination is short of its range although the hazard ratio is near: the gain "
     "comes late, in small burdens.",
     "S-4": "As S-5.",

@@ -31,7 +31,7 @@ from tumorsim.endpoints.response import SHORT_NAMES
 from tumorsim.endpoints.survival import EVENT, TUMOUR, BoolArray, FloatArray, IntArray, follow_up
 from tumorsim.params.design import Matching
 from tumorsim.params.subgroups import read_subgroup
-from tumorsim.params.targets import Quantity, Target
+from tumorsim.params.targets import Quantity, Rule, Target
 from tumorsim.statistics import StudySampler, cumulative_incidence, predictive_interval
 from tumorsim.statistics.resampling import (
     LEVEL,
@@ -340,9 +340,15 @@ def _pair(ends: tuple[float, float] | None, factor: float) -> list[float | None]
     return None if ends is None else [_json(end, factor) for end in ends]
 
 
-def _row(target: Target, simulated: float, ends: tuple[float, float] | None) -> dict[str, Any]:
+def shown_unit(rule: Rule) -> tuple[str, float]:
+    """Unit in which people read a quantity, and the factor from the internal one."""
+    return _UNITS.get(rule.dimension, ("patient" if rule.count else "1", 1.0))
+
+
+def target_row(target: Target, simulated: float, ends: tuple[float, float] | None) -> dict[str, Any]:
+    """One reported figure beside the simulated one, as `evaluate_targets` tells it; arguments in internal units."""
     rule = target.parsed.rule
-    unit, factor = _UNITS.get(rule.dimension, ("patient" if rule.count else "1", 1.0))
+    unit, factor = shown_unit(rule)
     low, high = target.reported_range or (target.reported, target.reported)
     slack = _ROUNDING * abs(target.reported)
     within = None if ends is None else bool(ends[0] <= high + slack and low - slack <= ends[1])
@@ -409,4 +415,4 @@ def evaluate_targets(
         ``tolerance``, or simulated lies in the reported range.
     """
     reader = Reader(data, seed, resamples, matching)
-    return [_row(target, *_simulate(target, reader, level)) for target in targets]
+    return [target_row(target, *_simulate(target, reader, level)) for target in targets]

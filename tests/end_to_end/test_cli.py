@@ -17,7 +17,10 @@ from toy_result import write_toy
 from tumorsim.cli import app
 
 ROOT = Path(__file__).parents[2]
-VERBS = ("init", "check", "run", "calibrate", "replay", "verify", "report", "plot", "export", "library", "schema", "doctor")
+VERBS = (
+    *("init", "check", "run", "calibrate", "replay", "verify"),
+    *("report", "plot", "export", "library", "schema", "doctor"),
+)
 SCENARIOS = sorted(path.name for path in (ROOT / "scenarios").glob("*.yaml"))
 
 

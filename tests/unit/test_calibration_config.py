@@ -44,7 +44,7 @@ SLIPS = {
     "high: 6 1/day": ("high: 6 mL", "parameters[1] kill_rate"),
     "scenario: ../hcc_adjuvant_cik_rct.yaml": ("scenario: ../../hcc.yaml", "stays in the folder"),
     "name: other_rate": ("name: kill_rate", 'the name "kill_rate" stands twice'),
-    "evaluations: 13": ("evaluation: 13", "evaluation"),
+    "evaluations: 14": ("evaluation: 14", "evaluation"),
     "residual_deposits\n    prior": ("residual_deposits\n    start: 9\n    prior", "lies outside the prior"),
     "disease.hazards.other_rate": ("disease.name", "is no number that could be fitted"),
     "fit: {R-3: 1, R-9: 1, R-12: 0.5}": ("fit: {R-3: 0}", "at least one weight must be > 0"),
@@ -121,7 +121,7 @@ def test_the_digest_follows_the_meaning(tmp_path, made):
 
     whole = digest_of(made)
     assert digest(("title: Two", "title: Both")) == whole
-    assert digest(("evaluations: 13", "evaluations: 99"), ("refit: 8", "refit: 9")) == whole
+    assert digest(("evaluations: 14", "evaluations: 99"), ("refit: 8", "refit: 9")) == whole
     assert digest(("kill_rate=0 1/day", "kill_rate=1 1/day")) != whole
     assert digest(("R-9: 1", "R-9: 2")) != whole
     assert digest(("54 month", "55 month")) != whole

@@ -17,6 +17,8 @@ from tumorsim.units import parse_quantity
 ROOT = Path(__file__).parents[2]
 HOME = ROOT / "scenarios" / "calibrations"
 NAMES = sorted(path.name.removesuffix(".outcome.json") for path in HOME.glob("*.outcome.json"))
+if not NAMES:
+    pytest.skip("no calibration is shipped yet (docs/dev/status.md)", allow_module_level=True)
 
 
 def outcome(name):

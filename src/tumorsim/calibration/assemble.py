@@ -24,7 +24,7 @@ from tumorsim.calibration.parameters import FloatArray, Parameter, routes, setti
 from tumorsim.calibration.posterior import Posterior
 from tumorsim.statistics import predictive_interval
 from tumorsim.store import commit
-from tumorsim.targets import MONTH, YEAR
+from tumorsim.targets import MONTH, shown_unit, target_row
 
 NOTICE = "Hypothesis-generating simulation; not for clinical use."
 WIDE = 1.6448536269514722  # central 90% of a standard normal
@@ -220,16 +220,9 @@ def _prior(one: Parameter) -> dict[str, Any]:
     }
 
 
-def _unit(reading: Reading) -> tuple[str, float]:
-    """Unit in which people read a quantity, and the factor from the internal one."""
-    dimension = reading.quantity.rule.dimension
-    if dimension == "duration":
-        return "month", 1.0 / MONTH
-    if dimension == "rate":
-        return "1/year", YEAR
-    if dimension == "cells":
-        return "cell", 1.0
-    return ("patient" if reading.quantity.rule.count else "1"), 1.0
+def _factor(reading: Reading) -> float:
+    """From the internal unit to the one in which people read the quantity."""
+    return shown_unit(reading.quantity.rule)[1]
 
 
 def _mean(rows: Sequence[Evaluation], name: str, place: int) -> float:
@@ -253,7 +246,7 @@ def _with_parameters(reading: Reading, place: int, predictive: Sequence[Sequence
         return None
     drawn = np.array([np.nan if row[place] is None else row[place] for row in predictive], float)
     ends = predictive_interval(_unworked(reading, drawn))
-    return None if ends is None else _pair(*ends, _unit(reading)[1])
+    return None if ends is None else _pair(*ends, _factor(reading))
 
 
 def _targets(objective: Objective, made: Calibration, parts: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -278,42 +271,17 @@ def _target(
 ) -> dict[str, Any]:
     target, winner = reading.target, parts["winner"]
     assert target is not None
-    unit, factor = _unit(reading)
+    factor = _factor(reading)
     value, low, high = (_mean(winner, name, place) for name in ("simulated", "low", "high"))
-    z = _distance(reading, place, winner, horizon)
-    from_low, from_high = target.reported_range or (target.reported, target.reported)
-    inside = bool(low <= from_high and from_low <= high) if np.isfinite([low, high]).any() else None
-    agrees = None
-    if target.tolerance is not None and math.isfinite(value):
-        agrees = bool(abs(value - target.reported) <= target.tolerance * (1 + 1e-9))
-    elif target.reported_range is not None and math.isfinite(value):
-        agrees = bool(from_low <= value <= from_high)
     mc = _spread(winner, place)
-    return {
+    return target_row(target, value, None if np.isnan([low, high]).all() else (low, high)) | {
         "study": made.scenarios[reading.study].name,
-        "id": target.id,
-        "quantity": target.quantity,
-        "arm": target.arm,
         "reference": target.reference,
-        "unit": unit,
-        "reported": target.reported * factor,
-        "reported_ci": None if target.reported_ci is None else _pair(*target.reported_ci, factor),
-        "reported_range": None if target.reported_range is None else _pair(*target.reported_range, factor),
-        "tolerance": None if target.tolerance is None else target.tolerance * factor,
-        "n": None if target.n is None else list(target.n),
-        "kind": target.kind,
-        "weight": target.weight,
         "fit_weight": reading.weight,
-        "source": target.source,
-        "note": target.note,
         "start": _number(float(parts["start"].simulated[place]) * factor),
-        "simulated": _number(value * factor),
         "mc_se": None if mc is None else mc * factor,
-        "interval": _pair(low, high, factor),
         "interval_posterior": _with_parameters(reading, place, parts.get("predictive")),
-        "z": _number(z),
-        "within": inside,
-        "within_tolerance": agrees,
+        "z": _number(_distance(reading, place, winner, horizon)),
     }
 
 
@@ -332,11 +300,11 @@ def _label(reading: Reading) -> str:
 def _optimise(objective: Objective, made: Calibration, found: Any, log: Log) -> dict[str, Any]:
     rows = []
     for record in log.stage("optimise"):
-        index, population = int(record["index"]), max(found.population, 1)
+        index = int(record["index"])
         rows.append(
             {
                 "index": index,
-                "generation": (index - 1) // population + 1 if index else 0,
+                "generation": record["seed"] - made.seed,
                 "values": [float(x) for x in objective.values(np.array(record["latent"]))],
                 "loss": record["loss"],
                 "failed": bool(record["failure"]),
@@ -363,7 +331,7 @@ def _posterior(objective: Objective, found: Posterior | None, draws: FloatArray 
         whole: list[float | None] = [None] * shown
         for place, value in zip(kept, row, strict=True):
             reading = objective.readings[place]
-            whole[place] = _number(float(_unworked(reading, np.array(value))) * _unit(reading)[1])
+            whole[place] = _number(float(_unworked(reading, np.array(value))) * _factor(reading))
         summaries.append(whole)
 
     def values(rows: FloatArray) -> list[list[float]]:
@@ -388,7 +356,7 @@ def _rival(objective: Objective, made: Calibration, one: Mapping[str, Any]) -> d
         "values": dict(zip(one["names"], (float(x) for x in one["values"]), strict=True)),
         "loss": _number(float(np.mean([r.loss for r in rows]))),
         "misfit": _number(float(np.mean([r.misfit for r in rows]))),
-        "targets": [_number(_mean(rows, "simulated", place) * _unit(r)[1]) for place, r in shown],
+        "targets": [_number(_mean(rows, "simulated", place) * _factor(r)) for place, r in shown],
         "z": [_number(_distance(r, place, rows, objective.horizons[r.study])) for place, r in shown],
         "windows": _windows(objective, made, rows, None),
     }

@@ -97,7 +97,7 @@ class Screening(Block):
 
 
 class Optimisation(Block):
-    """CMA-ES on the log posterior, all evaluations with the same random numbers."""
+    """CMA-ES on the log posterior, with common random numbers within a generation and new ones in the next."""
 
     evaluations: int = Field(300, ge=1, le=1_000_000)
     population: int | None = Field(

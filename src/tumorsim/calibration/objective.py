@@ -154,6 +154,11 @@ class Objective:
         """The same, with distances in these sampling errors."""
         return replace(self, errors=errors)
 
+    def working(self, simulated: FloatArray) -> FloatArray:
+        """Every reading on its working scale. Shape (t,)."""
+        pairs = zip(self.readings, simulated, strict=True)
+        return np.array([float(r.working(x, self.horizons[r.study])) for r, x in pairs])
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the free parameters."""
@@ -224,9 +229,7 @@ class Objective:
 
     def _compared(self, latent: FloatArray, found: tuple[FloatArray, ...], began: float) -> Evaluation:
         simulated, sd, low, high = found
-        working = np.array(
-            [float(r.working(x, self.horizons[r.study])) for r, x in zip(self.readings, simulated, strict=True)]
-        )
+        working = self.working(simulated)
         z = (working - self.reported) / (sd if self.errors is None else self.errors)
         fitted = self.weights > 0
         if not np.isfinite(z[fitted]).all():

@@ -1,7 +1,14 @@
 """The search: CMA-ES asks for points, every point is one logged evaluation.
 
+Within a generation all points meet the same virtual patients with the same luck, so
+that ranks compare parameters alone; the next generation meets new ones. A search on
+one seed finds the parameters which that seed's luck favours. What is returned is not
+the best point that was met, which is lucky too, but the mean centre of the later half
+of the generations, an average over the luck of many (Hansen 2016 arXiv:1604.00772,
+package ``cma``; averaging of iterates: Polyak & Juditsky 1992 SIAM J Control Optim 30:838).
+
 A resumed search asks anew from the same seed and finds its answers in the log, so it
-walks the same path to the bit. Source: Hansen 2016 arXiv:1604.00772 (package ``cma``).
+walks the same path to the bit.
 """
 
 from __future__ import annotations
@@ -17,7 +24,7 @@ from tumorsim.calibration.config import Optimisation
 from tumorsim.calibration.extras import need
 from tumorsim.calibration.parameters import FloatArray
 
-Loss = Callable[[int, FloatArray], float]
+Loss = Callable[[int, int, FloatArray], float]
 
 
 @dataclass(frozen=True)
@@ -27,17 +34,14 @@ class Found:
     Attributes
     ----------
     latent : (p,)
-        Best point that was evaluated.
-    index
-        Number of its evaluation.
+        Mean centre of the search's distribution over the later half of its generations.
     loss
-        Its loss.
+        Loss there, on the luck of a generation of its own.
     population, generations, stop
         How the search went.
     """
 
     latent: FloatArray
-    index: int
     loss: float
     population: int
     generations: int
@@ -45,12 +49,13 @@ class Found:
 
 
 def search(loss: Loss, start: FloatArray, effort: Optimisation, seed: int) -> Found:
-    """Smallest loss over latent coordinates.
+    """Smallest expected loss over latent coordinates.
 
     Parameters
     ----------
     loss
-        Called with the number of the evaluation (from 0) and the point; evaluation 0 is the start.
+        Called with the number of the evaluation (from 0), of its generation (from 0) and
+        the point; evaluation 0 is the start, the last one the centre at the end.
     start : (p,)
         Where to begin.
     effort
@@ -59,39 +64,37 @@ def search(loss: Loss, start: FloatArray, effort: Optimisation, seed: int) -> Fo
         Of the search itself.
     """
     cma = need("cma")
-    best = (float(loss(0, start)), 0, start)
+    begun = float(loss(0, 0, start))
     population = effort.population or 4 + int(3 * np.log(max(start.size, 1)))
-    if effort.evaluations <= population:
-        return Found(best[2], best[1], best[0], population, 0, "evaluations")
+    if effort.evaluations < population + 2:
+        return Found(start, begun, population, 0, "evaluations")
     options = {
         "seed": np.nan,  # its draws come from the generator below, not from NumPy's global state
         "randn": _normals(seed),
         "popsize": population,
-        "maxfevals": effort.evaluations - 1,
-        "bounds": [None, None],
-        "tolfun": 1e-3,
+        "tolfun": 0,
+        "tolfunhist": 0,
         "tolx": 1e-3,
         "verbose": -9,
     }
     # with one coordinate CMA has no covariance to learn; a second, idle one keeps it going
     padded = start if start.size > 1 else np.append(start, 0.0)
+    index, generation, centres = 0, 0, []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         strategy: Any = cma.CMAEvolutionStrategy(padded.tolist(), effort.sigma, options)
-        index, generation = 0, 0
-        while not strategy.stop() and index + population < effort.evaluations:
+        while not strategy.stop() and index + population + 2 <= effort.evaluations:
             points = strategy.ask()
+            generation += 1
             answers = []
             for point in points:
                 index += 1
-                latent = np.asarray(point, float)[: start.size]
-                answers.append(float(loss(index, latent)))
-                if answers[-1] < best[0]:
-                    best = (answers[-1], index, latent)
+                answers.append(float(loss(index, generation, np.asarray(point, float)[: start.size])))
             strategy.tell(points, answers)
-            generation += 1
+            centres.append(np.array(strategy.mean, float)[: start.size])
         reasons = ", ".join(strategy.stop()) or "evaluations"
-    return Found(best[2], best[1], best[0], population, generation, reasons)
+        centre = np.mean(centres[len(centres) // 2 :], axis=0)
+    return Found(centre, float(loss(index + 1, generation + 1, centre)), population, generation, reasons)
 
 
 def _normals(seed: int) -> Callable[..., FloatArray]:

@@ -184,7 +184,7 @@ def _stages(work: Work, stages: Sequence[str]) -> dict[str, Any]:
             parts["screening"] = _screen(work)
     with _Clock(work, "optimise"):
         effort = made.optimise if made.optimise is not None and "optimise" in stages else Optimisation(evaluations=1)
-        found = _optimise(work, "optimise", objective, effort)
+        found = _optimise(work, "optimise", objective, effort, objective.start())
         parts["optimise"] = found
     with _Clock(work, "winner"):
         parts["winner"] = _winner(work, found.latent)
@@ -233,18 +233,19 @@ def _screen(work: Work) -> dict[str, Any]:
     }
 
 
-def _optimise(work: Work, stage: str, objective: Objective, effort: Optimisation) -> Found:
+def _optimise(work: Work, stage: str, objective: Objective, effort: Optimisation, start: FloatArray) -> Found:
+    """A search whose generations each have luck of their own, shared by all of the generation (seed + generation)."""
     best = [np.inf]
 
-    def loss(index: int, latent: FloatArray) -> float:
-        one = work.evaluate(stage, index, latent, work.made.seed, work.patients, objective)
+    def loss(index: int, generation: int, latent: FloatArray) -> float:
+        one = work.evaluate(stage, index, latent, work.made.seed + generation, work.patients, objective)
         work.progress(stage, index + 1, effort.evaluations)
         if one.loss < best[0] - 0.05 and index:
             work.notify(f"{stage} {index}: misfit {one.misfit:.2f}, loss {one.loss:.2f}")
         best[0] = min(best[0], one.loss)
         return one.loss
 
-    return search(loss, objective.start(), effort, work.made.seed)
+    return search(loss, start, effort, work.made.seed)
 
 
 def _of_winner(work: Work) -> list[int]:
@@ -332,7 +333,7 @@ def _rival(work: Work, k: int, rival: Rival, latent: FloatArray) -> dict[str, An
     point, stage = np.asarray(latent)[kept], f"rival {rival.name}"
     if rival.refit:
         effort = Optimisation(evaluations=rival.refit)
-        point = _from(point, objective, work, stage, effort)
+        point = _optimise(work, stage, objective, effort, point).latent
     found = []
     for s in range(work.made.winner.seeds):
         found.append(work.evaluate(f"{stage} fresh", s, point, work.made.seed + FRESH + s, _of_winner(work), objective))
@@ -344,17 +345,6 @@ def _rival(work: Work, k: int, rival: Rival, latent: FloatArray) -> dict[str, An
         "values": objective.values(point),
         "names": objective.names,
     }
-
-
-def _from(point: FloatArray, objective: Objective, work: Work, stage: str, effort: Optimisation) -> FloatArray:
-    """Best point of a search that begins at ``point``."""
-
-    def loss(index: int, latent: FloatArray) -> float:
-        one = work.evaluate(stage, index, latent, work.made.seed, work.patients, objective)
-        work.progress(stage, index + 1, effort.evaluations)
-        return one.loss
-
-    return search(loss, point, effort, work.made.seed).latent
 
 
 def _set_by(path: str, settings: Sequence[str]) -> bool:
