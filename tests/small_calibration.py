@@ -10,9 +10,9 @@ title: Two years of the adjuvant trial
 seed: 3
 studies:
   - scenario: ../hcc_adjuvant_cik_rct.yaml
-    patients: 40
-    set: ["trial.cutoff=54 month", "output.traced_patients=0"]
-    fit: {R-3: 1, R-9: 1, R-12: 0.5}
+    patients: 20
+    set: ["trial.cutoff=40 month", "output.traced_patients=0"]
+    fit: {R-2: 1, R-9: 1, R-12: 0.5}
 parameters:
   - name: residual_deposits
     path: disease.burden.residual_deposits
@@ -24,11 +24,11 @@ parameters:
     path: disease.hazards.other_rate
     prior: {law: uniform, low: 1e-5 1/day, high: 7e-5 1/day}
 predictions: ["rfs.hr(0 month, 24 month)"]
-screening: {trajectories: 2, levels: 4, patients: 30}
-optimise: {evaluations: 14, population: 4, sigma: 0.5}
+screening: {trajectories: 2, levels: 4, patients: 20}
+optimise: {evaluations: 10, population: 4, sigma: 0.5}
 winner: {patients: 40, seeds: 2}
 rivals:
-  - {name: no_cells, label: No killing, set: ["arms.cik.treatments.0.infusion.kill_rate=0 1/day"], refit: 8}
+  - {name: no_cells, label: No killing, set: ["arms.cik.treatments.0.infusion.kill_rate=0 1/day"], refit: 0}
 """
 
 

@@ -41,29 +41,24 @@ def test_the_outcome_tells_what_was_done(done):
     outcome = told(out)
     assert outcome["evaluations"] == {
         "screening": 8,
-        "optimise": 14,
+        "optimise": 10,
         "start": 1,
         "winner": 2,
-        "rival no_cells": 8,
         "rival no_cells fresh": 2,
     }
     rows = outcome["optimise"]["evaluations"]
-    assert [one["generation"] for one in rows] == [0, *[1] * 4, *[2] * 4, *[3] * 4, 4]
+    assert [one["generation"] for one in rows] == [0, *[1] * 4, *[2] * 4, 3]
     assert outcome["loss"]["best"] == rows[-1]["loss"]
     assert rows[-1]["values"] == [p["best"] for p in outcome["parameters"]]
     assert [p["name"] for p in outcome["parameters"]] == ["residual_deposits", "kill_rate", "other_rate"]
     assert "kill_rate" in printed
     assert "Fitted values" in printed
     for target in outcome["targets"]:
-        assert (target["fit_weight"] > 0) == (target["id"] in ("R-3", "R-9", "R-12"))
-    ratio = next(t for t in outcome["targets"] if t["id"] == "R-3")
-    assert ratio["z"] == pytest.approx((np.log(ratio["simulated"]) - np.log(0.72)) / _sd(ratio), rel=0.3)
+        assert (target["fit_weight"] > 0) == (target["id"] in ("R-2", "R-9", "R-12"))
+    median = next(t for t in outcome["targets"] if t["id"] == "R-2")
+    assert median["fit_weight"] == 1.0
+    assert np.sign(median["z"]) == np.sign(median["simulated"] - 30.0)
     assert outcome["windows"][0]["endpoint"] == "rfs"
-
-
-def _sd(target):
-    low, high = np.log(target["interval"])
-    return (high - low) / (2 * 1.6448536)
 
 
 def test_without_killing_there_is_no_effect(done):
@@ -156,7 +151,7 @@ def test_a_failed_evaluation_is_recorded_and_the_search_goes_on(tmp_path, monkey
     monkeypatch.setattr(Objective, "_compared", sometimes)
     outcome = calibrate(path, out, stages=("optimise", "winner"))
     assert [one["message"] for one in outcome["failures"]] == ["made to fail"] * len(outcome["failures"])
-    assert len(outcome["failures"]) == 4
+    assert 2 <= len(outcome["failures"]) <= 5
     assert outcome["loss"]["best"] < 1e3
     failed = [one for one in outcome["optimise"]["evaluations"] if one["failed"]]
     assert all(one["loss"] == 1e6 for one in failed)
@@ -168,7 +163,7 @@ def test_dry_run_names_the_stages(done):
     assert planned.exit_code == 0
     stages = json.loads(planned.output)["stages"]
     assert stages["screening"]["simulations"] == 8
-    assert stages["optimise"]["simulations"] == 14
+    assert stages["optimise"]["simulations"] == 10
 
 
 def test_bad_input_is_told_with_its_place(done):

@@ -106,6 +106,7 @@ def test_a_lesion_keeps_its_luck_when_others_come_and_go() -> None:
     assert not np.array_equal(fates[0], fates[3])
 
 
+@pytest.mark.slow
 def test_several_lesions_at_index_treatment_bring_recurrence_to_those_patients_alone() -> None:
     """`residual_multiple_ratio` leaves every patient with one lesion as he was, to the last bit."""
     one, three = (

@@ -44,17 +44,20 @@ def log_hr(courses: Any) -> dict[str, dict[str, float]]:
     return found
 
 
+@pytest.mark.slow
 def test_by_lot_inert_cells_do_nothing_and_living_ones_help(log_hr):
     assert abs(log_hr["randomised"]["inert"]) < 0.03
     assert log_hr["randomised"]["cells"] < -0.05
 
 
+@pytest.mark.slow
 def test_choosing_large_and_multiple_tumours_runs_against_the_cells(log_hr):
     assert log_hr["confounded only"]["inert"] > 0.0
     assert log_hr["confounded only"]["inert"] > log_hr["randomised"]["inert"] + 0.01
     assert log_hr["confounded only"]["cells"] > log_hr["randomised"]["cells"]
 
 
+@pytest.mark.slow
 def test_immortal_time_favours_the_cells_even_inert_ones(log_hr, courses):
     assert 0.002 < 1.0 - courses.received.mean() < 0.2
     for key in ("cells", "inert"):
@@ -63,6 +66,7 @@ def test_immortal_time_favours_the_cells_even_inert_ones(log_hr, courses):
     assert log_hr["immortal time only"]["inert"] < 0.0
 
 
+@pytest.mark.slow
 def test_matching_undoes_the_choice_and_not_the_immortal_time(log_hr):
     inert = {name: one["inert"] for name, one in log_hr.items()}
     assert abs(inert["confounded, matched"]) < 0.6 * inert["confounded only"]

@@ -29,7 +29,7 @@ def made(tmp_path_factory):
 
 def test_what_is_read(made):
     assert [p.name for p in made.parameters] == ["residual_deposits", "kill_rate", "other_rate"]
-    assert made.scenarios[0].trial.cutoff == pytest.approx(54 * 365.25 / 12)
+    assert made.scenarios[0].trial.cutoff == pytest.approx(40 * 365.25 / 12)
     assert made.rival_scenarios[0][0].arms[1].treatments[0].definition.kill_rate.value == 0.0
 
 
@@ -44,11 +44,11 @@ SLIPS = {
     "high: 6 1/day": ("high: 6 mL", "parameters[1] kill_rate"),
     "scenario: ../hcc_adjuvant_cik_rct.yaml": ("scenario: ../../hcc.yaml", "stays in the folder"),
     "name: other_rate": ("name: kill_rate", 'the name "kill_rate" stands twice'),
-    "evaluations: 14": ("evaluation: 14", "evaluation"),
+    "evaluations: 10": ("evaluation: 10", "evaluation"),
     "residual_deposits\n    prior": ("residual_deposits\n    start: 9\n    prior", "lies outside the prior"),
     "disease.hazards.other_rate": ("disease.name", "is no number that could be fitted"),
-    "fit: {R-3: 1, R-9: 1, R-12: 0.5}": ("fit: {R-3: 0}", "at least one weight must be > 0"),
-    "trial.cutoff=54 month": ("trial.cutoff=54 mL", "trial.cutoff"),
+    "fit: {R-2: 1, R-9: 1, R-12: 0.5}": ("fit: {R-3: 0}", "at least one weight must be > 0"),
+    "trial.cutoff=40 month": ("trial.cutoff=40 mL", "trial.cutoff"),
 }
 
 
@@ -121,17 +121,17 @@ def test_the_digest_follows_the_meaning(tmp_path, made):
 
     whole = digest_of(made)
     assert digest(("title: Two", "title: Both")) == whole
-    assert digest(("evaluations: 14", "evaluations: 99"), ("refit: 8", "refit: 9")) == whole
+    assert digest(("evaluations: 10", "evaluations: 99"), ("refit: 0", "refit: 9")) == whole
     assert digest(("kill_rate=0 1/day", "kill_rate=1 1/day")) != whole
     assert digest(("R-9: 1", "R-9: 2")) != whole
-    assert digest(("54 month", "55 month")) != whole
+    assert digest(("40 month", "41 month")) != whole
     assert digest(("spread: 0.6", "spread: 0.7")) != whole
 
 
 def test_shipping_the_fitted_values_keeps_the_digest(tmp_path, made):
     """A free parameter's present value, source and status decide no evaluation; a fixed one's value does."""
     path = small_calibration.write(tmp_path)
-    set_to = 'set: ["trial.cutoff=54 month", "output.traced_patients=0"'
+    set_to = 'set: ["trial.cutoff=40 month", "output.traced_patients=0"'
     for setting, same in (("disease.hazards.other_rate=2e-5 1/day", True), ("disease.hazards.age_slope=0.05", False)):
         path.write_text(small_calibration.TEXT.replace(set_to, f'{set_to}, "{setting}"'))
         changed = load_calibration(path)
