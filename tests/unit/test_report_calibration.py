@@ -272,7 +272,8 @@ def test_a_rival_that_misses_is_told_with_how_much():
 def test_the_search_is_told_with_its_failures():
     outcome = read()
     assert words.search(outcome) == (
-        "300 evaluations of CMA-ES with the same random numbers, 30 generations of 10, 2 failed. "
+        "300 evaluations of CMA-ES, each generation with common random numbers of its own, "
+        "30 generations of 10, 2 failed. "
         "The loss fell from 14.20 to 3.10; on 3 fresh seeds it is 3.00, 3.40 and 3.30."
     )
 

@@ -89,9 +89,9 @@ PROGRESS = CalibrationFigure(
     name="calibration-progress",
     title="Progress of the search",
     description=(
-        "The loss of every evaluation of the search in its order, all with the same random numbers, and the best so "
-        "far. Triangles lie above the axis, crosses are evaluations that failed; at the right the best point on seeds "
-        "that the search never saw. Higher diamonds would mean that the search had fitted its own luck."
+        "The loss of every evaluation of the search in its order, each generation with luck of its own, and the best "
+        "so far. Triangles lie above the axis, crosses are evaluations that failed; at the right the fit on seeds "
+        "that the search never saw. Higher diamonds would mean that the fit rests on the luck of a few seeds."
     ),
     render=draw_progress,
     options=(WIDTH,),

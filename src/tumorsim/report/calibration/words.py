@@ -173,7 +173,7 @@ def search(outcome: Outcome) -> str:
     found, loss = outcome["optimise"], outcome["loss"] or {}
     rows = found["evaluations"]
     failed = sum(bool(one["failed"]) or one["loss"] is None for one in rows)
-    said = [f"{count(len(rows), 'evaluation')} of CMA-ES with the same random numbers"]
+    said = [f"{count(len(rows), 'evaluation')} of CMA-ES, each generation with common random numbers of its own"]
     if found["generations"]:
         said.append(f"{count(found['generations'], 'generation')} of {found['population'] or '?'}")
     said.append(f"{failed or 'none'} failed")
