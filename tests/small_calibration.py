@@ -28,7 +28,10 @@ screening: {trajectories: 2, levels: 4, patients: 20}
 optimise: {evaluations: 10, population: 4, sigma: 0.5}
 winner: {patients: 40, seeds: 2}
 rivals:
-  - {name: no_cells, label: No killing, set: ["arms.cik.treatments.0.infusion.kill_rate=0 1/day"], refit: 0}
+  - name: no_cells
+    label: No cells
+    set: ["arms.cik.treatments.0.infusion.kill_rate=0 1/day", "arms.cik.treatments.0.dose=0 cells"]
+    refit: 0
 """
 
 

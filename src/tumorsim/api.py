@@ -184,17 +184,32 @@ def simulate(
     notify
         Called with a line of text when something takes long (compilation) or failed for some patients.
     """
-    if notify is not None and not _compiled():
-        notify("compiling the kernels, once for this version: about half a minute")
-    from tumorsim.trial import failures_text, run_trial, warm_up
+    from tumorsim.trial import failures_text, run_trial
 
     study = study_of(scenario)
-    warm_up(study)
+    prepare(study, notify)
     data = run_trial(study, threads=threads or default_threads(), progress=progress)
     trouble = failures_text(data)
     if trouble and notify is not None:
         notify(trouble)
     return data
+
+
+def prepare(study: Study, notify: Notify | None = None) -> None:
+    """Compile the kernels, or load them from the cache, before anything is timed.
+
+    Parameters
+    ----------
+    study
+        Any of those that will be simulated.
+    notify
+        Called with a line of text when there is something to compile.
+    """
+    if notify is not None and not _compiled():
+        notify("compiling the kernels, once for this version: about half a minute")
+    from tumorsim.trial import warm_up
+
+    warm_up(study)
 
 
 def _compiled() -> bool:

@@ -6,15 +6,18 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import small_calibration
-from tumorsim.calibration.objective import Evaluation, Objective
+from tumorsim.calibration.folder import FILES
+from tumorsim.calibration.objective import Objective
 from tumorsim.calibration.run import calibrate
 from tumorsim.cli import app
+from tumorsim.targets import MONTH
 
 
 def call(*arguments):
@@ -36,6 +39,10 @@ def told(out):
     return json.loads((out / "outcome.json").read_text())
 
 
+def logged(out):
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
 def test_the_outcome_tells_what_was_done(done):
     _, out, printed = done
     outcome = told(out)
@@ -55,21 +62,23 @@ def test_the_outcome_tells_what_was_done(done):
     assert "Fitted values" in printed
     for target in outcome["targets"]:
         assert (target["fit_weight"] > 0) == (target["id"] in ("R-2", "R-9", "R-12"))
-    median = next(t for t in outcome["targets"] if t["id"] == "R-2")
+    place, median = next((k, t) for k, t in enumerate(outcome["targets"]) if t["id"] == "R-2")
     assert median["fit_weight"] == 1.0
-    assert np.sign(median["z"]) == np.sign(median["simulated"] - 30.0)
+    winners = [line for line in logged(out) if line["stage"] == "winner"]
+    z = [np.log(line["simulated"][place] / (30.0 * MONTH)) / line["sd"][place] for line in winners]
+    assert median["z"] == pytest.approx(np.mean(z), rel=1e-9)
     assert outcome["windows"][0]["endpoint"] == "rfs"
 
 
-def test_without_killing_there_is_no_effect(done):
-    """The rival cannot kill, so that both arms of twins are the same patients: hazard ratio 1."""
+def test_without_cells_there_is_no_effect(done):
+    """The rival infuses nothing, so that both arms of twins are the same patients: hazard ratio 1."""
     _, out, _ = done
     outcome = told(out)
     place = next(k for k, t in enumerate(outcome["targets"]) if t["id"] == "R-3")
     rival = outcome["rivals"][0]
-    assert rival["targets"][place] == pytest.approx(1.0, abs=0.02)
+    assert rival["targets"][place] == pytest.approx(1.0, abs=1e-9)
     assert "kill_rate" not in rival["values"]
-    assert rival["windows"][0]["hr"] == pytest.approx(1.0, abs=0.02)
+    assert rival["windows"][0]["hr"] == pytest.approx(1.0, abs=1e-9)
 
 
 def test_fitted_values_can_be_set_again(done):
@@ -87,6 +96,31 @@ def test_a_second_call_simulates_nothing(done):
     again = call("calibrate", path, "-o", out, "--threads", 1)
     assert again.exit_code == 0
     assert (out / "log.jsonl").read_bytes() == before
+
+
+def test_another_effort_of_the_winner_measures_every_distance_anew(done, tmp_path):
+    """The errors that distances are measured in come from the winner's size: nothing that hangs on them may be kept."""
+    _, out, _ = done
+    again = tmp_path / "again"
+    again.mkdir()
+    for name in ("log.jsonl", "calibration.yaml"):
+        (again / name).write_bytes((out / name).read_bytes())
+    other = small_calibration.write(tmp_path, small_calibration.TEXT.replace("patients: 40", "patients: 60"))
+    resumed, fresh = calibrate(other, again), calibrate(other, tmp_path / "fresh")
+    assert resumed["loss"] == fresh["loss"] != told(out)["loss"]
+    assert resumed["optimise"]["evaluations"] == fresh["optimise"]["evaluations"]
+    assert resumed["log_digest"] == fresh["log_digest"]
+
+
+def test_begun_anew_nothing_old_is_left(done, tmp_path):
+    path, _, _ = done
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in FILES:
+        (out / name).write_text("old")
+    calibrate(path, out, stages=("winner",), force=True)
+    assert all((out / name).read_text() != "old" for name in FILES if (out / name).exists())
+    assert (out / "short.json").exists()
 
 
 def test_another_configuration_is_not_mixed_in(done, tmp_path):
@@ -140,15 +174,14 @@ def test_killed_and_called_again_it_ends_the_same(done, tmp_path, lines):
 
 def test_a_failed_evaluation_is_recorded_and_the_search_goes_on(tmp_path, monkeypatch):
     path, out = small_calibration.write(tmp_path), tmp_path / "out"
-    honest, calls = Objective._compared, [0]
+    honest, calls = Objective.measure, [0]
 
-    def sometimes(self, latent, found, began) -> Evaluation:
+    def sometimes(self, *arguments):
         calls[0] += 1
-        if calls[0] % 4 == 0:
-            return self._failed("made to fail", began)
-        return honest(self, latent, found, began)
+        found = honest(self, *arguments)
+        return replace(found, failure="made to fail") if calls[0] % 4 == 0 else found
 
-    monkeypatch.setattr(Objective, "_compared", sometimes)
+    monkeypatch.setattr(Objective, "measure", sometimes)
     outcome = calibrate(path, out, stages=("optimise", "winner"))
     assert [one["message"] for one in outcome["failures"]] == ["made to fail"] * len(outcome["failures"])
     assert 2 <= len(outcome["failures"]) <= 5

@@ -1,5 +1,7 @@
 """Calibration files: what is read, and how each slip is told."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ from tumorsim.calibration.parameters import (
     LARGEST,
     Law,
     digest_of,
+    fixed_by,
     read_parameters,
     routes,
     setting_path,
@@ -139,3 +142,15 @@ def test_shipping_the_fitted_values_keeps_the_digest(tmp_path, made):
         changed._scenarios = load_calibration(path).scenarios
         changed._rivals = load_calibration(path).rival_scenarios
         assert (digest_of(changed) == digest_of(made)) == same
+
+
+def test_a_rival_leaves_free_what_it_does_not_set(made):
+    """Two parameters may have one name at two places: the kill rate of infused cells is not that of memory."""
+    plains = [json.loads(scenario.resolved_text) for scenario in made.scenarios]
+    memory_off = ["disease.memory.kill_rate=0 1/day"]
+    assert fixed_by("disease.memory.kill_rate", memory_off, plains)
+    assert not fixed_by("infusion.cik.kill_rate", memory_off, plains)
+    assert fixed_by("infusion.cik.kill_rate", ["arms.cik.treatments.0.infusion.kill_rate.value=0 1/day"], plains)
+    assert not fixed_by("disease.hazards.other_rate", memory_off, plains)
+    without = [{**plain, "arms": []} for plain in plains]
+    assert fixed_by("infusion.cik.kill_rate", ["arms=[]"], without)

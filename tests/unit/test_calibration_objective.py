@@ -8,7 +8,9 @@ import pytest
 
 import small_calibration
 from tumorsim.calibration.config import load_calibration
-from tumorsim.calibration.objective import FAILED, Objective, PublishedStudies, Reading, seed_of, study_sizes
+from tumorsim.calibration.objective import FAILED, Objective, Reading, study_sizes
+from tumorsim.calibration.published import PublishedStudies
+from tumorsim.calibration.simulator import study_seed
 from tumorsim.params.targets import read_quantity
 
 
@@ -48,9 +50,9 @@ def test_the_loss_is_the_sum_it_is_said_to_be(objective, evaluation):
     for k, reading in enumerate(objective.readings):
         if reading.weight == 0:
             continue
-        values = evaluation.simulated[k], reading.target.reported
+        values = evaluation.measured.simulated[k], reading.target.reported
         u, y = (math.log(x) if reading.scale == "log" else x for x in values)
-        z = (u - y) / evaluation.sd[k]
+        z = (u - y) / evaluation.measured.sd[k]
         assert evaluation.z[k] == pytest.approx(z, rel=1e-12)
         total += reading.weight * 0.5 * z**2
     total += 0.5 * sum(z**2 for z in objective.start())
@@ -68,8 +70,9 @@ def test_figures_without_weight_do_not_count(made, objective, evaluation):
 
 def test_an_evaluation_repeats_to_the_bit_at_any_number_of_threads(made, objective, evaluation):
     again = pickle.loads(pickle.dumps(objective)).evaluate(objective.start(), made.seed, [60], threads=1)
-    for name in ("simulated", "sd", "low", "high", "z"):
-        np.testing.assert_array_equal(getattr(again, name), getattr(evaluation, name))
+    for name in ("simulated", "sd", "low", "high"):
+        np.testing.assert_array_equal(getattr(again.measured, name), getattr(evaluation.measured, name))
+    np.testing.assert_array_equal(again.z, evaluation.z)
     assert again.loss == evaluation.loss
 
 
@@ -79,8 +82,8 @@ def test_common_random_numbers_leave_alone_what_a_parameter_cannot_reach(made, o
     other = objective.evaluate(moved, made.seed, [60], threads=2)
     for k, reading in enumerate(objective.readings):
         if reading.target is not None and reading.target.arm == "control":
-            np.testing.assert_array_equal(other.simulated[k], evaluation.simulated[k])
-    assert any(other.simulated != evaluation.simulated)
+            np.testing.assert_array_equal(other.measured.simulated[k], evaluation.measured.simulated[k])
+    assert any(other.measured.simulated != evaluation.measured.simulated)
 
 
 def test_what_cannot_be_simulated_is_a_loss_and_no_crash(made, objective):
@@ -101,7 +104,7 @@ def test_a_study_of_the_published_size(made, objective, evaluation):
     studies = PublishedStudies.at(objective, evaluation)
     assert study_sizes(objective.readings, 0) == [112, 114]
     assert studies.observed.shape == studies.scale.shape == studies.weights.shape == (5,)
-    seed = seed_of(made.seed, objective.start())
+    seed = study_seed(made.seed, objective.start())
     first, again = (pickle.loads(pickle.dumps(studies)).simulate(objective.start(), seed) for _ in range(2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, studies.simulate(objective.start(), seed + 1))
@@ -117,9 +120,9 @@ def test_the_sampling_error_is_that_of_studies_simulated_one_by_one(made, object
     studies = PublishedStudies.at(objective, large)
     drawn = np.array([studies.simulate(objective.start(), 10_000 + k, threads=2) for k in range(80)])
     fitted = objective.weights > 0
-    ratio = drawn.std(axis=0, ddof=1) / large.sd[fitted]
-    middle = (large.z[fitted] * large.sd[fitted] + studies.observed - drawn.mean(axis=0)) / (
-        large.sd[fitted] / np.sqrt(40)
+    ratio = drawn.std(axis=0, ddof=1) / large.measured.sd[fitted]
+    middle = (large.z[fitted] * large.measured.sd[fitted] + studies.observed - drawn.mean(axis=0)) / (
+        large.measured.sd[fitted] / np.sqrt(40)
     )
     print(
         "\nspread of 80 studies over sampling error:",

@@ -1,4 +1,4 @@
-"""The stages' numbers as one JSON-able outcome, the fitted values as YAML, the posterior as a table.
+"""The stages' numbers as one JSON-able outcome.
 
 Times are in months, as everywhere people read; free parameters are in internal units,
 with the unit beside them.
@@ -6,12 +6,8 @@ with the unit beside them.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +16,11 @@ from tumorsim.calibration.config import Calibration
 from tumorsim.calibration.log import Log
 from tumorsim.calibration.objective import Evaluation, Objective, Reading
 from tumorsim.calibration.outcome import FORMAT, LAYOUT
-from tumorsim.calibration.parameters import FloatArray, Parameter, routes, setting_path
+from tumorsim.calibration.parameters import Parameter
 from tumorsim.calibration.posterior import Posterior
+from tumorsim.calibration.simulator import FloatArray
+from tumorsim.calibration.work import measured
 from tumorsim.statistics import predictive_interval
-from tumorsim.store import commit
 from tumorsim.targets import MONTH, shown_unit, target_row
 
 NOTICE = "Hypothesis-generating simulation; not for clinical use."
@@ -37,7 +34,6 @@ def assemble(
     digest: str,
     log: Log,
     parts: Mapping[str, Any],
-    seconds: Mapping[str, float],
     provenance: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The outcome; its shape is in `tumorsim.calibration.shape`.
@@ -48,8 +44,6 @@ def assemble(
         The calibration, its objective, what identifies both, and its log.
     parts
         What each stage gave; stages that were not run are missing.
-    seconds
-        Wall time of each stage in this process.
     provenance
         As `tumorsim.provenance.collect` makes it.
     """
@@ -67,14 +61,14 @@ def assemble(
         "config_digest": digest,
         "log_digest": log.digest(),
         "provenance": dict(provenance),
-        "seconds": {stage: round(time, 1) for stage, time in seconds.items()},
+        "seconds": {stage: round(time, 1) for stage, time in log.seconds().items()},
         "evaluations": _counts(log),
-        "failures": _failures(log),
+        "failures": _failures(log, objective),
         "studies": _studies(made),
         "parameters": _parameters(objective, found.latent, posterior),
         "targets": targets,
         "loss": {
-            "start": log.records["optimise", 0]["loss"],
+            "start": _number(parts["start"].loss),
             "best": found.loss,
             "fresh": [_number(one.loss) for one in winner],
             "misfit": [_number(one.misfit) for one in winner],
@@ -87,55 +81,6 @@ def assemble(
         "windows": _windows(objective, made, winner, parts.get("predictive")),
         "residuals": _residuals(targets),
     }
-
-
-def write(folder: Path, told: Mapping[str, Any], objective: Objective) -> None:
-    """Outcome, posterior and fitted values into the output folder; each whole or not at all."""
-    _commit(folder / "outcome.json", json.dumps(told, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
-    _commit(folder / "fitted.yaml", fitted_text(told, objective, [study["name"] for study in told["studies"]]))
-    _commit(folder / "short.json", json.dumps(shortened(told), ensure_ascii=False, allow_nan=False, indent=1) + "\n")
-    if told["posterior"]:
-        _commit(folder / "posterior.csv", _table(told))
-
-
-def shortened(told: Mapping[str, Any]) -> dict[str, Any]:
-    """The outcome without every single simulation: small enough to be kept beside the calibration file.
-
-    Parameters, targets, screening, recovery, rivals, residuals and digests stay; ``report`` reads it too.
-    """
-    short = dict(told)
-    short["optimise"] = {**told["optimise"], "evaluations": []}
-    short["posterior"] = None
-    if told["recovery"]:
-        parameters = [{**one, "ranks": None} for one in told["recovery"]["parameters"]]
-        short["recovery"] = {**told["recovery"], "parameters": parameters}
-    return short
-
-
-def fitted_text(told: Mapping[str, Any], objective: Objective, names: Sequence[str]) -> str:
-    """The fitted values as settings of each study: for ``--set`` of a run, or ``set:`` of a calibration."""
-    lines = [f"# {told['title']}", f"# log {told['log_digest'][:16]}, configuration {told['config_digest'][:16]}"]
-    for name, plain in zip(names, objective.plains, strict=True):
-        lines.append(f"{name}:")
-        for one, parameter in zip(told["parameters"], objective.parameters, strict=True):
-            ends = one["interval"]
-            known = "" if ends is None else f"  # 90 % interval {ends[0]:.4g} to {ends[1]:.4g}"
-            for route in routes(plain, parameter.declared.path):
-                lines.append(f'  - "{setting_path(plain, route)}={parameter.text(one["best"])}"{known}')
-    return "\n".join(lines) + "\n"
-
-
-def _commit(path: Path, text: str) -> None:
-    commit(path, text.encode(), force=True, sealed=False)
-
-
-def _table(told: Mapping[str, Any]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([one["name"] for one in told["parameters"]])
-    for row in told["posterior"]["draws"]:
-        writer.writerow([f"{value:.6g}" for value in row])
-    return out.getvalue()
 
 
 def _number(value: float) -> float | None:
@@ -155,12 +100,15 @@ def _counts(log: Log) -> dict[str, int]:
     return counts
 
 
-def _failures(log: Log) -> list[dict[str, Any]]:
-    return [
-        {"stage": stage, "index": index, "message": record["failure"]}
-        for (stage, index), record in sorted(log.records.items())
-        if record.get("failure")
-    ]
+def _failures(log: Log, objective: Objective) -> list[dict[str, Any]]:
+    found = []
+    for (stage, index), record in sorted(log.records.items()):
+        # studies of the published size have no sampling errors and no loss
+        evaluated = "simulated" in record
+        message = objective.failure_of(measured(record)) if evaluated else record.get("failure")
+        if message:
+            found.append({"stage": stage, "index": index, "message": message})
+    return found
 
 
 def _studies(made: Calibration) -> list[dict[str, Any]]:
@@ -226,13 +174,13 @@ def _factor(reading: Reading) -> float:
 
 
 def _mean(rows: Sequence[Evaluation], name: str, place: int) -> float:
-    values = [float(getattr(one, name)[place]) for one in rows]
+    values = [float(getattr(one.measured, name)[place]) for one in rows]
     return float(np.mean(values)) if values else float("nan")
 
 
 def _spread(rows: Sequence[Evaluation], place: int) -> float | None:
     """Monte-Carlo error of the mean over seeds."""
-    values = np.array([one.simulated[place] for one in rows])
+    values = np.array([one.measured.simulated[place] for one in rows])
     return _number(float(values.std(ddof=1) / math.sqrt(values.size))) if values.size > 1 else None
 
 
@@ -240,11 +188,11 @@ def _unworked(reading: Reading, values: FloatArray) -> FloatArray:
     return np.asarray(np.exp(values) if reading.scale == "log" else values)
 
 
-def _with_parameters(reading: Reading, place: int, predictive: Sequence[Sequence[float | None]] | None) -> Any:
+def _with_parameters(reading: Reading, place: int, predictive: Sequence[Sequence[float]] | None) -> Any:
     """90% interval of studies of the published size over the posterior."""
     if not predictive:
         return None
-    drawn = np.array([np.nan if row[place] is None else row[place] for row in predictive], float)
+    drawn = np.array([row[place] for row in predictive])
     ends = predictive_interval(_unworked(reading, drawn))
     return None if ends is None else _pair(*ends, _factor(reading))
 
@@ -262,7 +210,10 @@ def _distance(reading: Reading, place: int, rows: Sequence[Evaluation], horizon:
     if reading.target is None:
         return float("nan")
     reported = float(reading.working(reading.target.reported, np.inf))
-    each = [(float(reading.working(one.simulated[place], horizon)) - reported) / one.sd[place] for one in rows]
+    each = [
+        (float(reading.working(one.measured.simulated[place], horizon)) - reported) / one.measured.sd[place]
+        for one in rows
+    ]
     return float(np.mean(each))
 
 
@@ -278,7 +229,7 @@ def _target(
         "study": made.scenarios[reading.study].name,
         "reference": target.reference,
         "fit_weight": reading.weight,
-        "start": _number(float(parts["start"].simulated[place]) * factor),
+        "start": _number(float(parts["start"].measured.simulated[place]) * factor),
         "mc_se": None if mc is None else mc * factor,
         "interval_posterior": _with_parameters(reading, place, parts.get("predictive")),
         "z": _number(_distance(reading, place, winner, horizon)),
@@ -286,7 +237,7 @@ def _target(
 
 
 def _screening(objective: Objective, found: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if found is None or "failed" in found:
+    if found is None:
         return None
     return {**found, "outputs": ["misfit", *(_label(r) for r in objective.readings if r.weight > 0)]}
 
@@ -300,14 +251,15 @@ def _label(reading: Reading) -> str:
 def _optimise(objective: Objective, made: Calibration, found: Any, log: Log) -> dict[str, Any]:
     rows = []
     for record in log.stage("optimise"):
-        index = int(record["index"])
+        index, latent = int(record["index"]), np.array(record["latent"])
+        one = objective.compared(latent, measured(record))
         rows.append(
             {
                 "index": index,
                 "generation": record["seed"] - made.seed,
-                "values": [float(x) for x in objective.values(np.array(record["latent"]))],
-                "loss": record["loss"],
-                "failed": bool(record["failure"]),
+                "values": [float(x) for x in objective.values(latent)],
+                "loss": one.loss,
+                "failed": bool(one.failure),
             }
         )
     sigma = made.optimise.sigma if made.optimise is not None else None
@@ -409,6 +361,3 @@ def _residuals(targets: Sequence[Mapping[str, Any]]) -> list[str]:
     if not said:
         said = ["Every fitted figure lies within one sampling error of the reported one."]
     return said
-
-
-__all__ = ["assemble", "fitted_text", "write"]

@@ -3,21 +3,26 @@
 A line carries the checksum of its own content. After a kill the last line may be torn:
 it is cut off, and what it held is simulated again. A line that does not agree with its
 checksum is left out in the same way, so that nothing damaged is ever used.
+
+Lines hold what was simulated and nothing that follows from it: distances and losses are
+worked out anew whenever the log is read, with the weights and errors of that day.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 FORMAT: Final = "tumorsim calibration log"
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 MAX_BYTES: Final = 1 << 30
 Record = dict[str, Any]
 Key = tuple[str, int]
@@ -45,6 +50,7 @@ class Log:
     records: dict[Key, Record]
     dropped: int = 0
     _stream: BinaryIO | None = field(default=None, repr=False)
+    _since: float = field(default_factory=time.perf_counter, repr=False)
 
     @classmethod
     def open(cls, path: Path, digest: str, head: Mapping[str, Any]) -> Log:
@@ -105,8 +111,10 @@ class Log:
         return found if found is not None and (latent is None or found.get("latent") == latent) else None
 
     def append(self, stage: str, index: int, content: Mapping[str, Any]) -> Record:
-        """Add a record; it is on the disk when this returns."""
-        record: Record = {"stage": stage, "index": index, **content}
+        """Add a record; it is on the disk when this returns. Its ``seconds`` are those since the last one."""
+        now = time.perf_counter()
+        record: Record = {"stage": stage, "index": index, **content, "seconds": round(now - self._since, 3)}
+        self._since = now
         body = _dump(record)
         assert self._stream is not None
         self._stream.write(f'{{"crc": "{zlib.crc32(body.encode()):08x}", {body[1:]}\n'.encode())
@@ -115,6 +123,18 @@ class Log:
         # what a later run reads is what this one goes on with
         self.records[stage, index] = json.loads(body)
         return self.records[stage, index]
+
+    def start_clock(self) -> None:
+        """What went before is no part of the next record's ``seconds``."""
+        self._since = time.perf_counter()
+
+    def seconds(self) -> dict[str, float]:
+        """Wall time of each stage, those of earlier processes too."""
+        told: dict[str, float] = {}
+        for (stage, _), record in self.records.items():
+            if stage != "head":
+                told[stage] = told.get(stage, 0.0) + float(record["seconds"])
+        return told
 
     def stage(self, name: str) -> list[Record]:
         """The records of a stage in order."""
@@ -156,3 +176,13 @@ def _record(line: bytes) -> Record | None:
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
         return None
     return None
+
+
+def written(values: Iterable[float]) -> list[float | str | None]:
+    """Numbers as a line holds them: JSON knows no infinity, and None stands for no number."""
+    return [float(x) if math.isfinite(x) else None if math.isnan(x) else str(float(x)) for x in values]
+
+
+def numbers(line: Iterable[float | str | None]) -> list[float]:
+    """The inverse of `written`."""
+    return [math.nan if x is None else float(x) for x in line]

@@ -10,24 +10,24 @@ errors those at the start of the search, weights as powers) times the prior
 
 from __future__ import annotations
 
-import hashlib
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from tumorsim.api import study_of
 from tumorsim.calibration.config import Calibration
-from tumorsim.calibration.parameters import FloatArray, Parameter, read_parameters, with_values
+from tumorsim.calibration.parameters import Parameter, read_parameters, with_values
+from tumorsim.calibration.simulator import FloatArray
 from tumorsim.params.targets import Quantity, Target, read_quantity
 from tumorsim.scenario import Scenario
 from tumorsim.statistics.resampling import LEVEL, predictive_interval
 from tumorsim.targets import Reader, arms_of, simulate_quantity
-from tumorsim.trial import SimulationError, Study, run_trial
+from tumorsim.trial import SimulationError, run_trial
+from tumorsim.variables import TrialData
 
 RESAMPLES = 400  # studies drawn for a sampling error
 FAILED = 1e6  # loss of an evaluation that could not be made
@@ -82,23 +82,15 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """Every reading of one evaluation.
+class Measured:
+    """What the simulations of one evaluation gave, before anything is compared.
 
     Attributes
     ----------
     simulated, sd, low, high : (t,)
         Value over all virtual patients and 90% predictive interval in internal units;
-        ``sd`` is the sampling error on the working scale.
-    z : (t,)
-        (simulated - reported) / error on the working scale, with the objective's errors
-        if it has any, else ``sd``; NaN for predictions.
-    misfit
-        Weighted sum of squared z.
-    loss
-        Eq. C4.
-    seconds
-        Wall time.
+        ``sd`` is the sampling error on the working scale. A median that is never reached
+        is infinite; NaN where nothing can be read.
     failure
         Why there are no numbers; empty if there are.
     """
@@ -107,10 +99,32 @@ class Evaluation:
     sd: FloatArray
     low: FloatArray
     high: FloatArray
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Every reading of one evaluation, compared with the reported figures.
+
+    Attributes
+    ----------
+    measured
+        What was simulated.
+    z : (t,)
+        (simulated - reported) / error on the working scale, with the objective's errors
+        if it has any, else the evaluation's own; NaN for predictions.
+    misfit
+        Weighted sum of squared z.
+    loss
+        Eq. C4.
+    failure
+        Why there is no loss; empty if there is one.
+    """
+
+    measured: Measured
     z: FloatArray
     misfit: float
     loss: float
-    seconds: float
     failure: str = ""
 
 
@@ -184,27 +198,47 @@ class Objective:
         """Weights of the readings. Shape (t,)."""
         return np.array([r.weight for r in self.readings])
 
-    def scenario(self, study: int, values: FloatArray, **changes: Any) -> Scenario:
-        """Scenario of a study with the free parameters set; ``changes`` are ``patients``, ``seed``, ``ratio``."""
+    def scenario(
+        self, study: int, values: FloatArray, patients: int, seed: int, ratio: Sequence[int] | None = None
+    ) -> Scenario:
+        """Scenario of a study with the free parameters set, without targets and traces.
+
+        Parameters
+        ----------
+        study
+            Its place.
+        values : (p,)
+            Of the free parameters, internal units.
+        patients, seed
+            In place of the scenario's.
+        ratio
+            Patients of each arm, if twins shall be allocated to arms as in the published study.
+        """
         plain = with_values(self.plains[study], self.parameters, values)
         plain["targets"], plain["output"] = [], {"traced_patients": 0, "interval": "365 day"}
-        plain["population"]["patients"] = int(changes["patients"])
-        plain["seed"] = int(changes["seed"])
-        if "ratio" in changes and plain["trial"]["allocation"] == "twins":
-            plain["trial"] |= {"allocation": "randomised", "ratio": [float(n) for n in changes["ratio"]]}
+        plain["population"]["patients"] = patients
+        plain["seed"] = seed
+        if ratio is not None and plain["trial"]["allocation"] == "twins":
+            plain["trial"] |= {"allocation": "randomised", "ratio": [float(n) for n in ratio]}
         return Scenario.model_validate(plain)
 
     def evaluate(
         self, latent: FloatArray, seed: int, patients: Sequence[int], threads: int = 1, resamples: int = RESAMPLES
     ) -> Evaluation:
-        """Simulate every study at ``latent`` and compare; never raises for what the simulation does.
+        """Simulate every study at ``latent`` and compare: `measure`, then `compared`."""
+        return self.compared(latent, self.measure(latent, seed, patients, threads, resamples))
+
+    def measure(
+        self, latent: FloatArray, seed: int, patients: Sequence[int], threads: int = 1, resamples: int = RESAMPLES
+    ) -> Measured:
+        """Simulate every study at ``latent``; never raises for what the simulation does.
 
         Parameters
         ----------
         latent : (p,)
             Free parameters, standard normal a priori.
         seed
-            Seed of the studies: the same in every evaluation of a search (common random numbers).
+            Seed of the studies: evaluations with one seed have common random numbers.
         patients
             Virtual patients of each study.
         threads
@@ -212,131 +246,49 @@ class Objective:
         resamples
             Studies drawn for the sampling errors.
         """
-        began = time.perf_counter()
-        t = len(self.readings)
-        simulated, sd, low, high = (np.full(t, np.nan) for _ in range(4))
-        values = self.values(latent)
+        simulated, sd, low, high = (np.full(len(self.readings), np.nan) for _ in range(4))
+        values, failure = self.values(latent), ""
         try:
             for k in range(len(self.plains)):
-                scenario = self.scenario(k, values, patients=patients[k], seed=seed)
+                scenario = self.scenario(k, values, patients[k], seed)
                 reader = Reader(run_study(scenario, threads), seed, resamples, scenario.trial.matching)
                 for i, reading in enumerate(self.readings):
                     if reading.study == k:
                         simulated[i], sd[i], low[i], high[i] = _read(reading, reader, self.horizons[k])
         except (SimulationError, ValidationError, FloatingPointError) as error:
-            return self._failed(f"{type(error).__name__}: {error}"[:500], began)
-        return self._compared(latent, (simulated, sd, low, high), began)
+            failure = f"{type(error).__name__}: {error}"[:500]
+        return Measured(simulated, sd, low, high, failure)
 
-    def _compared(self, latent: FloatArray, found: tuple[FloatArray, ...], began: float) -> Evaluation:
-        simulated, sd, low, high = found
-        working = self.working(simulated)
-        z = (working - self.reported) / (sd if self.errors is None else self.errors)
+    def compared(self, latent: FloatArray, measured: Measured) -> Evaluation:
+        """Distances and loss of what was measured at ``latent``."""
+        failure = self.failure_of(measured)
+        if failure:
+            return Evaluation(measured, np.full(len(self.readings), np.nan), FAILED, FAILED, failure)
+        z = self._z(measured)
         fitted = self.weights > 0
-        if not np.isfinite(z[fitted]).all():
-            lost = [_named(r) for r, bad in zip(self.readings, fitted & ~np.isfinite(z), strict=True) if bad]
-            return self._failed(f"no number for {', '.join(lost[:5])}", began, found)
-        w = self.weights[fitted]
-        misfit = float(np.sum(w * z[fitted] ** 2))
+        misfit = float(np.sum(self.weights[fitted] * z[fitted] ** 2))
         loss = 0.5 * misfit + 0.5 * float(np.sum(np.asarray(latent) ** 2))
-        return Evaluation(simulated, sd, low, high, z, misfit, loss, time.perf_counter() - began)
+        return Evaluation(measured, z, misfit, loss)
 
-    def _failed(self, why: str, began: float, found: tuple[FloatArray, ...] | None = None) -> Evaluation:
-        empty = np.full(len(self.readings), np.nan)
-        simulated, sd, low, high = found or (empty, empty, empty, empty)
-        return Evaluation(simulated, sd, low, high, empty, FAILED, FAILED, time.perf_counter() - began, why)
+    def failure_of(self, measured: Measured) -> str:
+        """Why an evaluation has no loss: the simulation's reason, or fitted figures that have no number; else empty."""
+        if measured.failure:
+            return measured.failure
+        lost = [
+            _named(r)
+            for r, z in zip(self.readings, self._z(measured), strict=True)
+            if r.weight > 0 and not np.isfinite(z)
+        ]
+        return f"no number for {', '.join(lost[:5])}" if lost else ""
 
-
-@dataclass
-class PublishedStudies:
-    """Simulates, once for each call, every study at its published size: what the posterior compares.
-
-    Readings with a weight alone are kept. Satisfies `tumorsim.calibration.simulator.Simulator`.
-
-    Attributes
-    ----------
-    objective
-        Studies and readings.
-    scale : (t,)
-        Sampling error of each kept reading at the fitted point, working scale.
-    """
-
-    objective: Objective
-    scale: FloatArray
-
-    @classmethod
-    def at(cls, objective: Objective, evaluation: Evaluation) -> PublishedStudies:
-        """With the sampling errors of ``evaluation``."""
-        return cls(objective, evaluation.sd[objective.weights > 0])
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the free parameters."""
-        return self.objective.names
-
-    @property
-    def kept(self) -> tuple[Reading, ...]:
-        """The readings that are compared."""
-        return tuple(r for r in self.objective.readings if r.weight > 0)
-
-    @property
-    def observed(self) -> FloatArray:
-        """Reported figures on the working scale. Shape (t,)."""
-        return np.asarray(self.objective.reported[self.objective.weights > 0])
-
-    @property
-    def weights(self) -> FloatArray:
-        """Weight of each kept reading. Shape (t,)."""
-        return np.asarray(self.objective.weights[self.objective.weights > 0])
-
-    def simulate(self, latent: FloatArray, seed: int, threads: int = 1) -> FloatArray:
-        """One simulated study of the published size: the kept readings on the working scale. Shape (t,)."""
-        return np.asarray(self.everything(latent, seed, threads)[self.objective.weights > 0])
-
-    def everything(self, latent: FloatArray, seed: int, threads: int = 1) -> FloatArray:
-        """As `simulate`, with the readings that are shown only; NaN where nothing can be read."""
-        objective = self.objective
-        out = np.full(len(objective.readings), np.nan)
-        values = objective.values(latent)
-        for k in range(len(objective.plains)):
-            sizes = study_sizes(objective.readings, k)
-            scenario = objective.scenario(k, values, patients=sum(sizes), seed=seed, ratio=sizes)
-            try:
-                reader = Reader(run_study(scenario, threads), seed, 1, scenario.trial.matching)
-            except SimulationError:
-                return out
-            for i, reading in enumerate(objective.readings):
-                if reading.study == k:
-                    view = reading.of(reader)
-                    value = simulate_quantity(reading.quantity, reading.arms, reading.sizes, view)
-                    out[i] = reading.working(value, objective.horizons[k])
-        return out
+    def _z(self, measured: Measured) -> FloatArray:
+        errors = measured.sd if self.errors is None else self.errors
+        return np.asarray((self.working(measured.simulated) - self.reported) / errors)
 
 
-def study_sizes(readings: Sequence[Reading], study: int) -> list[int]:
-    """Patients of each arm in the published study: the largest number that a fitted reading names."""
-    sizes: dict[int, int] = {}
-    for reading in readings:
-        if reading.study == study and reading.weight > 0 and reading.sizes is not None:
-            for arm, n in zip(reading.arms, reading.sizes, strict=True):
-                sizes[arm] = max(sizes.get(arm, 1), n)
-    return [sizes.get(arm, 1) for arm in range(max(sizes) + 1)]
-
-
-def run_study(scenario: Scenario, threads: int) -> Any:
+def run_study(scenario: Scenario, threads: int) -> TrialData:
     """The finished trial of a scenario."""
-    study = Study(
-        scenario.disease, scenario.population, scenario.trial, scenario.arms,
-        scenario.after_progression, scenario.output, scenario.seed,
-    )  # fmt: skip
-    return run_trial(study, threads=threads)
-
-
-def seed_of(seed: int, latent: FloatArray) -> int:
-    """Seed of the studies of a particle: the same particle always meets the same luck."""
-    digest = hashlib.blake2b(
-        np.ascontiguousarray(latent, "<f8").tobytes(), digest_size=7, salt=seed.to_bytes(8, "little")
-    )
-    return int.from_bytes(digest.digest(), "little")
+    return run_trial(study_of(scenario), threads=threads)
 
 
 def _named(reading: Reading) -> str:
@@ -370,7 +322,7 @@ def _readings(study: int, scenario: Scenario, fit: dict[str, float]) -> list[Rea
 
 def _predictions(study: int, scenario: Scenario, made: Calibration) -> list[Reading]:
     """Hazard ratios of every arm against the first, which no fit has seen."""
-    sizes = dict(_largest(study, scenario, made))
+    sizes = dict(enumerate(study_sizes(_readings(study, scenario, made.studies[study].fit), study)))
     found = []
     for text in made.predictions:
         quantity = read_quantity(text)
@@ -382,9 +334,11 @@ def _predictions(study: int, scenario: Scenario, made: Calibration) -> list[Read
     return found
 
 
-def _largest(study: int, scenario: Scenario, made: Calibration) -> list[tuple[int, int]]:
-    readings = _readings(study, scenario, made.studies[study].fit)
-    return list(enumerate(study_sizes(readings, study)))
-
-
-__all__ = ["Evaluation", "NDArray", "Objective", "PublishedStudies", "Reading", "run_study", "seed_of", "study_sizes"]
+def study_sizes(readings: Sequence[Reading], study: int) -> list[int]:
+    """Patients of each arm in the published study: the largest number that a fitted reading names."""
+    sizes: dict[int, int] = {}
+    for reading in readings:
+        if reading.study == study and reading.weight > 0 and reading.sizes is not None:
+            for arm, n in zip(reading.arms, reading.sizes, strict=True):
+                sizes[arm] = max(sizes.get(arm, 1), n)
+    return [sizes.get(arm, 1) for arm in range(max(sizes) + 1)]

@@ -22,7 +22,7 @@ import numpy as np
 
 from tumorsim.calibration.config import Optimisation
 from tumorsim.calibration.extras import need
-from tumorsim.calibration.parameters import FloatArray
+from tumorsim.calibration.simulator import FloatArray
 
 Loss = Callable[[int, int, FloatArray], float]
 

@@ -16,17 +16,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from tumorsim.calibration.config import Calibration, FreeParameter, Prior
+from tumorsim.calibration.simulator import FloatArray
 from tumorsim.fields import bounds_of, description_of, has, place_of, unit_of, value_at
 from tumorsim.params.base import Process
 from tumorsim.scenario import Scenario, canonical_json
 from tumorsim.units import DIMENSIONS, UnitError, format_quantity, parse_quantity
 from tumorsim.yamlio import Problem, ScenarioError
 
-FloatArray = NDArray[np.float64]
 Route = tuple[str | int, ...]
 ENTRIES = ("drug", "infusion", "tace")
 EDGE = 1e-6  # latent coordinates stay this far, in probability, from the ends of a prior
@@ -142,6 +141,26 @@ def routes(plain: Any, path: str) -> list[Route]:
         node = value_at(node, key)
         route.append(key)
     return [tuple(route)]
+
+
+def fixed_by(path: str, settings: Sequence[str], plains: Sequence[Any]) -> bool:
+    """Whether ``settings`` (key=value) set, or do away with, every place that ``path`` means.
+
+    Parameters
+    ----------
+    path
+        Of a free parameter.
+    settings
+        As on the command line.
+    plains
+        Resolved scenarios that have the settings.
+    """
+    keys = [setting.partition("=")[0].strip().removesuffix(".value") for setting in settings]
+    for plain in plains:
+        fixed = [route for key in keys for route in routes(plain, key)]
+        if any(all(route[: len(one)] != one for one in fixed) for route in routes(plain, path)):
+            return False
+    return True
 
 
 def has_path(plain: Any, route: Route) -> bool:

@@ -5,108 +5,41 @@ screening → search → winner on fresh seeds → posterior → recovery → ri
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tumorsim import provenance
-from tumorsim.calibration import assemble
+from tumorsim.api import prepare, study_of
 from tumorsim.calibration import screening as morris
+from tumorsim.calibration.assemble import assemble
 from tumorsim.calibration.config import Calibration, Optimisation, Rival, load_calibration
-from tumorsim.calibration.log import Log, LogError
-from tumorsim.calibration.objective import Evaluation, Objective, PublishedStudies, run_study, seed_of
+from tumorsim.calibration.folder import CONFIGURATION, keep, open_folder, write
+from tumorsim.calibration.log import Log, numbers, written
+from tumorsim.calibration.objective import Evaluation, Objective
 from tumorsim.calibration.optimise import Found, search
-from tumorsim.calibration.parameters import FloatArray, digest_of
+from tumorsim.calibration.parameters import digest_of, fixed_by
 from tumorsim.calibration.posterior import Posterior, sample_posterior
 from tumorsim.calibration.posterior import Progress as PosteriorProgress
 from tumorsim.calibration.posterior import Settings as PosteriorSettings
+from tumorsim.calibration.published import PublishedStudies
 from tumorsim.calibration.recovery import Recovery, recover, simulate_bank
 from tumorsim.calibration.recovery import Settings as RecoverySettings
-from tumorsim.calibration.simulator import Simulated
+from tumorsim.calibration.simulator import FloatArray, study_seed
+from tumorsim.calibration.work import Notify, StageProgress, Work
 from tumorsim.executor import Executor, open_executor
-from tumorsim.store import commit
 
 STAGES = ("screening", "optimise", "winner", "posterior", "recovery", "rivals")
-FRESH = 1_000  # seeds of the winner: the file's seed plus this and more
+FRESH = 1_000_000  # seeds of the winner: the file's seed plus this and more, beyond those of any search
 PREDICTIVE = 500_000
 
 
 class CalibrationError(RuntimeError):
     """A calibration that cannot begin; the message says why and what to do."""
-
-
-StageProgress = Callable[[str, int, int], None]
-Notify = Callable[[str], None]
-
-
-@dataclass
-class Work:
-    """What the stages share.
-
-    Attributes
-    ----------
-    made, objective, digest
-        The calibration, its objective, and what identifies both.
-    log
-        Every simulation so far.
-    folder
-        Output folder.
-    threads
-        Kernel threads of an evaluation.
-    cluster
-        None, ``local:N`` or the address of a Dask scheduler, for the posterior and recovery.
-    progress, notify
-        Called with (stage, done, total) and with lines for people.
-    seconds
-        Wall time of each stage in this process.
-    """
-
-    made: Calibration
-    objective: Objective
-    digest: str
-    log: Log
-    folder: Path
-    threads: int
-    cluster: str | None
-    progress: StageProgress
-    notify: Notify
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def patients(self) -> list[int]:
-        """Virtual patients of each study in one evaluation of the search."""
-        return [study.patients for study in self.made.studies]
-
-    def evaluate(
-        self, stage: str, index: int, latent: FloatArray, seed: int, patients: Sequence[int],
-        objective: Objective | None = None,
-    ) -> Evaluation:  # fmt: skip
-        """One evaluation, from the log if it is there."""
-        point = [float(z) for z in latent]
-        held = self.log.get(stage, index, point)
-        if held is None or held["seed"] != seed or held["patients"] != list(patients):
-            made = (objective or self.objective).evaluate(np.array(point), seed, patients, self.threads)
-            held = self.log.append(
-                stage, index, {"latent": point, "seed": seed, "patients": list(patients), **_record(made)}
-            )
-            if made.failure:
-                self.notify(f"{stage} {index}: recorded as failed, {made.failure}")
-        return _evaluation(held)
-
-    def recorded(self, stage: str, index: int, latent: FloatArray) -> FloatArray | None:
-        """Figures of a study of the published size that was simulated before."""
-        held = self.log.get(stage, index, [float(z) for z in latent])
-        return None if held is None or held["failure"] else _array(held["working"])
-
-    def record(self, one: Simulated) -> None:
-        """Log a study of the published size."""
-        working = None if one.summaries is None else _plain(one.summaries)
-        latent = [float(z) for z in one.latent]
-        self.log.append(one.stage, one.index, {"latent": latent, "working": working, "failure": one.failure or ""})
 
 
 def calibrate(
@@ -158,11 +91,11 @@ def calibrate(
     """
     made = source if isinstance(source, Calibration) else load_calibration(source, seed)
     objective = Objective.of(made)
-    folder = _folder(Path(out), force)
+    folder = Path(out)
     head = {"name": made.name, "tumorsim": provenance.machine().get("tumorsim", "")}
     digest = digest_of(made)
-    with Log.open(folder / "log.jsonl", digest, head) as log:
-        _write(folder / "calibration.yaml", made.text)
+    with Log.open(open_folder(folder, force), digest, head) as log:
+        keep(folder / CONFIGURATION, made.text)
         work = Work(made, objective, digest, log, folder, threads, cluster, progress or _silent, notify or _mute)
         if log.dropped:
             work.notify(f"{log.dropped} torn or damaged lines of the log are left out and simulated again")
@@ -174,40 +107,32 @@ def _stages(work: Work, stages: Sequence[str]) -> dict[str, Any]:
     made, objective = work.made, work.objective
     _warm_up(work)
     parts: dict[str, Any] = {}
-    with _Clock(work, "start"):
-        start = parts["start"] = work.evaluate("start", 0, objective.start(), made.seed + FRESH, _of_winner(work))
-        if start.failure:
-            raise CalibrationError(f"the start cannot be simulated or read: {start.failure}; begin elsewhere (start:)")
-        objective = work.objective = objective.measured_in(start.sd)
-    with _Clock(work, "screening"):
-        if made.screening is not None and "screening" in stages:
-            parts["screening"] = _screen(work)
-    with _Clock(work, "optimise"):
-        effort = made.optimise if made.optimise is not None and "optimise" in stages else Optimisation(evaluations=1)
-        found = _optimise(work, "optimise", objective, effort, objective.start())
-        parts["optimise"] = found
-    with _Clock(work, "winner"):
-        parts["winner"] = _winner(work, found.latent)
+    start = parts["start"] = work.evaluate("start", 0, objective.start(), made.seed + FRESH, _of_winner(work))
+    if start.failure:
+        raise CalibrationError(f"the start cannot be simulated or read: {start.failure}; begin elsewhere (start:)")
+    objective = work.objective = objective.measured_in(start.measured.sd)
+    if made.screening is not None and "screening" in stages:
+        parts["screening"] = _screen(work)
+    effort = made.optimise if made.optimise is not None and "optimise" in stages else Optimisation(evaluations=1)
+    found = _optimise(work, "optimise", objective, effort, objective.start())
+    parts["optimise"] = found
+    parts["winner"] = _winner(work, found.latent)
     studies = PublishedStudies.at(objective, parts["winner"][0])
-    with _Clock(work, "posterior"):
-        if made.posterior is not None and "posterior" in stages:
-            parts["posterior"] = _posterior(work, studies)
-            parts["draws"] = equal_draws(parts["posterior"], made.posterior.particles, made.seed)
-            parts["predictive"] = _predictive(work, studies, parts["posterior"])
-    with _Clock(work, "recovery"):
-        if made.recovery is not None and "recovery" in stages:
-            parts["recovery"] = _recovery(work, studies)
-    with _Clock(work, "rivals"):
-        if "rivals" in stages:
-            parts["rivals"] = [_rival(work, k, rival, found.latent) for k, rival in enumerate(made.rivals)]
-    told = assemble.assemble(
-        made, objective, work.digest, work.log, parts, work.seconds, provenance.collect(made.seed, work.threads)
-    )
-    assemble.write(work.folder, told, objective)
+    if made.posterior is not None and "posterior" in stages:
+        parts["posterior"] = _posterior(work, studies)
+        parts["draws"] = equal_draws(parts["posterior"], made.posterior.particles, made.seed)
+        parts["predictive"] = _predictive(work, studies, parts["posterior"])
+    if made.recovery is not None and "recovery" in stages:
+        parts["recovery"] = _recovery(work, studies)
+    if "rivals" in stages:
+        parts["rivals"] = [_rival(work, k, rival, found.latent) for k, rival in enumerate(made.rivals)]
+    origin = provenance.collect(made.seed, work.threads)
+    told = assemble(made, objective, work.digest, work.log, parts, origin)
+    write(work.folder, told, objective)
     return told
 
 
-def _screen(work: Work) -> dict[str, Any]:
+def _screen(work: Work) -> dict[str, Any] | None:
     """Elementary effects on the loss and on every fitted figure."""
     effort = work.made.screening
     assert effort is not None
@@ -224,7 +149,8 @@ def _screen(work: Work) -> dict[str, Any]:
     whole = np.isfinite(table).all(axis=1).reshape(-1, p + 1).all(axis=1)
     kept = np.repeat(whole, p + 1)
     if whole.sum() < 2:
-        return {"failed": "fewer than two trajectories without a failed evaluation"}
+        work.notify("screening: fewer than two trajectories without a failed evaluation; no effects are shown")
+        return None
     return {
         "trajectories": int(whole.sum()),
         "levels": effort.levels,
@@ -287,7 +213,7 @@ def _posterior(work: Work, studies: PublishedStudies) -> Posterior:
     return sampled
 
 
-def _predictive(work: Work, studies: PublishedStudies, sampled: Posterior) -> list[list[float | None]]:
+def _predictive(work: Work, studies: PublishedStudies, sampled: Posterior) -> list[list[float]]:
     """Fresh studies of the published size at draws of the posterior: parameter and sampling error together."""
     effort = work.made.posterior
     assert effort is not None
@@ -297,10 +223,10 @@ def _predictive(work: Work, studies: PublishedStudies, sampled: Posterior) -> li
         point = [float(z) for z in draw]
         held = work.log.get("predictive", k, point)
         if held is None:
-            seed = seed_of(work.made.seed + PREDICTIVE + k, np.array(point))
-            working = _plain(studies.everything(np.array(point), seed, work.threads))
+            seed = study_seed(work.made.seed + PREDICTIVE + k, draw)
+            working = written(studies.everything(draw, seed, work.threads))
             held = work.log.append("predictive", k, {"latent": point, "working": working})
-        rows.append(held["working"])
+        rows.append(numbers(held["working"]))
         work.progress("predictive", k + 1, effort.predictive)
     return rows
 
@@ -327,8 +253,10 @@ def _recovery(work: Work, studies: PublishedStudies) -> Recovery:
 
 def _rival(work: Work, k: int, rival: Rival, latent: FloatArray) -> dict[str, Any]:
     """The rival at the fit, or fitted again, on the winner's fresh seeds."""
-    frozen = [p.name for p in work.objective.parameters if _set_by(p.declared.path, rival.set)]
-    objective = replace(Objective.of(work.made, work.made.rival_scenarios[k], frozen), errors=work.objective.errors)
+    scenarios = work.made.rival_scenarios[k]
+    plains = [json.loads(scenario.resolved_text) for scenario in scenarios]
+    frozen = [p.name for p in work.objective.parameters if fixed_by(p.declared.path, rival.set, plains)]
+    objective = replace(Objective.of(work.made, scenarios, frozen), errors=work.objective.errors)
     kept = [name not in frozen for name in work.objective.names]
     point, stage = np.asarray(latent)[kept], f"rival {rival.name}"
     if rival.refit:
@@ -347,68 +275,11 @@ def _rival(work: Work, k: int, rival: Rival, latent: FloatArray) -> dict[str, An
     }
 
 
-def _set_by(path: str, settings: Sequence[str]) -> bool:
-    """Whether a rival sets the value that a free parameter moves."""
-    key = path.rsplit(".", 1)[-1]
-    return any(
-        setting.partition("=")[0].strip().removesuffix(".value").rsplit(".", 1)[-1] == key for setting in settings
-    )
-
-
 def _warm_up(work: Work) -> None:
     """Compile, or load from the cache, before anything is timed."""
     values = work.objective.values(work.objective.start())
-    run_study(work.objective.scenario(0, values, patients=20, seed=1), 1)
-
-
-def _folder(folder: Path, force: bool) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    if force:
-        for name in ("log.jsonl", "posterior.db", "outcome.json", "posterior.csv", "fitted.yaml", "calibration.yaml"):
-            (folder / name).unlink(missing_ok=True)
-    elif not (folder / "log.jsonl").exists() and any(folder.iterdir()):
-        raise LogError(f"{folder}: holds other files and no log of a calibration; choose another folder with --out")
-    return folder
-
-
-def _write(path: Path, text: str) -> None:
-    commit(path, text.encode(), force=True, sealed=False)
-
-
-class _Clock:
-    """Adds the wall time of a stage."""
-
-    def __init__(self, work: Work, stage: str) -> None:
-        self.work, self.stage = work, stage
-
-    def __enter__(self) -> None:
-        self.began = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self.work.seconds[self.stage] = time.perf_counter() - self.began
-
-
-def _plain(values: FloatArray) -> list[float | None]:
-    return [float(x) if np.isfinite(x) else None for x in values]
-
-
-def _array(values: Sequence[float | None]) -> FloatArray:
-    return np.array([np.nan if x is None else x for x in values], float)
-
-
-_ARRAYS = ("simulated", "sd", "low", "high", "z")
-
-
-def _record(one: Evaluation) -> dict[str, Any]:
-    arrays = {name: _plain(getattr(one, name)) for name in _ARRAYS}
-    return arrays | {"misfit": one.misfit, "loss": one.loss, "seconds": round(one.seconds, 3), "failure": one.failure}
-
-
-def _evaluation(held: Mapping[str, Any]) -> Evaluation:
-    arrays = {name: _array(held[name]) for name in _ARRAYS}
-    return Evaluation(
-        **arrays, misfit=held["misfit"], loss=held["loss"], seconds=held["seconds"], failure=held["failure"]
-    )
+    prepare(study_of(work.objective.scenario(0, values, 20, 1)), work.notify)
+    work.log.start_clock()
 
 
 def _silent(_stage: str, _done: int, _total: int) -> None:

@@ -15,7 +15,7 @@ from scipy import special
 
 from tumorsim.calibration.config import Screening
 from tumorsim.calibration.extras import need
-from tumorsim.calibration.parameters import FloatArray
+from tumorsim.calibration.simulator import FloatArray
 
 CENTRAL = 0.9  # share of each prior that is screened
 

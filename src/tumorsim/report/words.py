@@ -117,8 +117,8 @@ def fitted_statement(fitted: int) -> str:
 
 
 KINDS = {
-    "CAL": "meant for calibration",
-    "SOFT": "meant for calibration with a wide tolerance",
+    "CAL": "may be fitted by a calibration",
+    "SOFT": "may be fitted, with a wide tolerance",
     "CON": "contradicts other figures of its source: shown, never fitted",
     "IN": "a setting of the study, not an outcome",
     "Q": "a qualitative statement",
