@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -38,8 +39,9 @@ class Typical:
     policy: np.ndarray
 
 
+@cache
 def typical() -> Typical:
-    """One patient without any variation between patients, untreated."""
+    """One patient without any variation between patients, untreated; nobody changes it."""
     study: Study = study_of(load(ADJUVANT, ["population.patients=1"]))
     number = np.zeros(1, np.int64)
     patients = draw(study.disease, study.population, study.design, number, study.seed)

@@ -18,7 +18,7 @@ PROMISE = 1e-5
 
 
 def test_a_few_patients_agree_with_lsoda() -> None:
-    (row,) = table(4, (RELATIVE_TOLERANCE,))
+    (row,) = table(2, (RELATIVE_TOLERANCE,))
     assert row.largest <= PROMISE
 
 
@@ -45,12 +45,13 @@ def test_error_over_tolerance_and_over_steps(capsys: pytest.CaptureFixture[str])
     assert slopes(rows[1:])[1] == pytest.approx(-integrate.ORDER, abs=0.5)
 
 
-def test_deaths_fall_where_lsoda_finds_them() -> None:
+@pytest.mark.parametrize(("patients", "deaths"), [(4, 2), pytest.param(10, 5, marks=pytest.mark.slow)])
+def test_deaths_fall_where_lsoda_finds_them(patients: int, deaths: int) -> None:
     """Hazards that follow tumour and liver; LSODA meets the limits as events of its own."""
-    study = study_of(load("scenarios/hcc_sorafenib_cik.yaml", ["population.patients=10"]))
-    made = bench(study, 1, np.arange(10), [])
+    study = study_of(load("scenarios/hcc_sorafenib_cik.yaml", [f"population.patients={patients}"]))
+    made = bench(study, 1, np.arange(patients), [])
     worst, causes = 0.0, 0
-    for i in range(10):
+    for i in range(patients):
         days, states, _ = run_patient(made, i, ours, 1000.0, RELATIVE_TOLERANCE, mortal=True)
         expected, truth, _ = run_patient(made, i, lsoda(1e-10), 1000.0, mortal=True)
         assert days[:-1] == expected[:-1]
@@ -59,7 +60,7 @@ def test_deaths_fall_where_lsoda_finds_them() -> None:
             first = layout.DRUG_STATES + layout.PRODUCT_STATES + 2
             np.testing.assert_allclose(states[-1][first : first + 3], truth[-1][first : first + 3], rtol=1e-6)
     print(f"\n{causes} deaths: day of death differs from LSODA by at most {worst:.1e} of itself")
-    assert causes >= 5
+    assert causes >= deaths
     assert worst < 1e-6
 
 

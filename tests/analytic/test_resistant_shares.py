@@ -53,16 +53,16 @@ def test_a_hazard_that_spares_resistant_cells_raises_the_ratio() -> None:
             assert (killed[:, resistant] - killed[:, sensitive] > spared[:, resistant] - spared[:, sensitive]).all()
 
 
-def crossing_scenario() -> Scenario:
+def crossing_scenario(patients: int, traced: int) -> Scenario:
     """A drug that selects, so that both crossings happen in many patients."""
     settings = ["disease.burden.initial_resistant_fraction=0.1", "disease.resistance.switch_off_rate=0 1/day"]
     drug = [f"arms.{arm}.treatments.0.drug.proliferation_emax=0.95" for arm in ("sorafenib", "combination")]
-    traced = ["output.traced_patients=60", "output.interval=0.25 day", "trial.cutoff=30 month"]
-    return load(ADVANCED, [*settings, *drug, *traced], 60)
+    seen = [f"output.traced_patients={traced}", "output.interval=0.25 day", "trial.cutoff=30 month"]
+    return load(ADVANCED, [*settings, *drug, *seen], patients)
 
 
 def test_crossings_fall_where_the_stored_trajectories_cross() -> None:
-    data = simulate(crossing_scenario(), threads=2)
+    data = simulate(crossing_scenario(60, traced=60), threads=2)
     sensitive, resistant = data["sensitive"], data["resistant"]
     half_at_entry = 0.5 * (sensitive + resistant)[:, :, :1]
     levels = {"resistant_time": sensitive, "resistant_regrowth_time": np.broadcast_to(half_at_entry, resistant.shape)}
@@ -78,19 +78,24 @@ def test_crossings_fall_where_the_stored_trajectories_cross() -> None:
             elif above[0] == 0:
                 assert moment == pytest.approx(0.0, abs=1e-9)
             else:
-                assert data.time[above[0] - 1] <= moment <= data.time[above[0]]
+                span = slice(above[0] - 1, above[0] + 1)
+                before, after = data.time[span]
+                assert before <= moment <= after
+                assert moment == pytest.approx(np.interp(0.0, ahead[span], data.time[span]), abs=0.05)
                 crossed += 1
         assert crossed >= 10, name
 
 
-def test_crossings_are_as_accurate_as_the_states() -> None:
-    study = study_of(crossing_scenario())
+@pytest.mark.parametrize("patients", [15, pytest.param(60, marks=pytest.mark.slow)])
+def test_crossings_are_as_accurate_as_the_states(patients: int) -> None:
+    study = study_of(crossing_scenario(patients, traced=0))
     usual, tight = (run_trial(study, threads=2, relative_tolerance=r) for r in (1e-6, 1e-9))
     for name in ("resistant_time", "resistant_regrowth_time"):
         np.testing.assert_array_equal(np.isnan(usual[name]), np.isnan(tight[name]))
         worst = float(np.nanmax(np.abs(usual[name] - tight[name])))
         print(f"\n{name}: within {worst:.1e} day of a thousand times the accuracy")
-        assert worst < 1e-3
+        assert np.isfinite(usual[name]).sum() >= 10
+        assert worst < 1e-4
 
 
 def test_regrowth_needs_tumour_at_entry() -> None:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from toy_calibration import write_outcome
 from tumorsim.cli import app
+from tumorsim.report.calibration import page
 
 
 def call(*arguments):
@@ -21,16 +22,25 @@ def folder(tmp_path):
     return write_outcome(tmp_path / "hcc_adjuvant")
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pages of words alone, where the figures do not matter."""
+    monkeypatch.setattr(page, "_uri", lambda *_, **__: "data:image/svg+xml;base64,AAAA")
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_report_writes_one_page_into_the_folder(folder):
     done = call("report", folder)
     assert done.exit_code == 0, done.stderr
     assert done.stdout.strip() == str(folder / "report.html")
-    page = (folder / "report.html").read_text(encoding="utf-8")
-    assert "Adjuvant CIK after curative treatment of HCC" in page
-    assert f"-o {folder}</pre>" in page
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Adjuvant CIK after curative treatment of HCC" in text
+    assert f"-o {folder}</pre>" in text
+    assert text.count("data:image/svg+xml;base64,") > 5
     assert call("report", folder).exit_code == 0, "its own page may be replaced"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_report_takes_the_file_alone_under_any_name(folder, tmp_path):
     sent = tmp_path / "sent.json"
     sent.write_bytes((folder / "outcome.json").read_bytes())
@@ -74,6 +84,7 @@ def test_the_wrong_source_is_told_with_the_right_one(folder, tmp_path, kind, sou
     assert "failed unexpectedly" not in done.stderr
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_stage_that_was_not_run_has_no_figure_but_a_page(tmp_path):
     bare = write_outcome(tmp_path / "bare", posterior=None, rivals=None)
     done = call("plot", "calibration-posterior", bare)

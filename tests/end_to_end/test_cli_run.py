@@ -40,7 +40,7 @@ def here(*arguments):
     return CliRunner().invoke(app, list(map(str, arguments)), prog_name="tumorsim")
 
 
-@pytest.fixture(scope="module", params=SCENARIOS)
+@pytest.fixture(scope="module", params=[SCENARIOS[0], pytest.param(SCENARIOS[1], marks=pytest.mark.slow)])
 def made(request, tmp_path_factory):
     """One short run: what was printed, and the result."""
     out = tmp_path_factory.mktemp("run") / f"{request.param}.h5"
@@ -93,20 +93,27 @@ def test_json_is_one_object_with_the_promised_keys(made, tmp_path):
     assert same.as_dict == {key: value for key, value in told.items() if key != "result"}
 
 
-def test_verify_replay_report_plot_export(made, tmp_path):
+def test_verify_replay_plot_export(made, tmp_path):
     _, _, out = made
     assert here("verify", out).exit_code == 0
     replayed = here("replay", out)
     assert replayed.exit_code == 0, replayed.stdout
     assert "bit for bit" in replayed.stdout
-    page, figure = tmp_path / "page.html", tmp_path / "km.svg"
-    assert here("report", out, "-o", page).exit_code == 0
-    assert page.read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html>")
+    figure = tmp_path / "km.svg"
     assert here("plot", "km", out, "-o", figure).exit_code == 0
     assert "<svg" in figure.read_text(encoding="utf-8")
     assert here("export", out, "-o", tmp_path / "tables").exit_code == 0
     rows = (tmp_path / "tables" / "patients.csv").read_text(encoding="utf-8").splitlines()
     assert len(rows) == 1 + 2 * PATIENTS
+
+
+def test_report(made, tmp_path):
+    _, _, out = made
+    page = tmp_path / "page.html"
+    assert here("report", out, "-o", page).exit_code == 0
+    text = page.read_text(encoding="utf-8").lower()
+    assert text.lstrip().startswith("<!doctype html>")
+    assert text.count("data:image/svg+xml;base64,") > 5
 
 
 def test_replay_of_a_changed_result_fails_and_names_the_array(made, tmp_path):
@@ -136,14 +143,8 @@ def test_default_name_is_the_next_free_one(tmp_path, monkeypatch):
     assert all(Path(path).exists() for path in paths)
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory):
-    """Kernels in the cache: a signal waits while LLVM compiles a function."""
-    scenario = f"scenarios/{SCENARIOS[0]}.yaml"
-    tumorsim("run", scenario, "--patients", 2, "-o", tmp_path_factory.mktemp("compiled") / "r.h5")
-
-
-@pytest.mark.usefixtures("compiled")
+@pytest.mark.usefixtures("made")  # kernels in the cache: a signal waits while LLVM compiles a function
+@pytest.mark.parametrize("made", SCENARIOS[:1], indirect=True)
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_interruption_exits_130_and_leaves_nothing_half_written(sent, tmp_path):
     command = [sys.executable, "-m", "tumorsim", "run", str(ROOT / "scenarios" / f"{SCENARIOS[0]}.yaml")]
@@ -157,7 +158,7 @@ def test_interruption_exits_130_and_leaves_nothing_half_written(sent, tmp_path):
     for line in task.stderr:
         if "virtual patients" in line:
             break
-    time.sleep(4.0)
+    time.sleep(2.5)
     assert task.poll() is None, "the run was over before it could be interrupted"
     task.send_signal(sent)
     started = time.monotonic()

@@ -391,7 +391,7 @@ def test_verify_sees_what_read_does_not_need(path):
     ("deed", "message"),
     [
         ("os.kill(os.getpid(), signal.SIGSEGV)", "it crashes the HDF5 library (SIGSEGV)"),
-        ("time.sleep(60)", "the inspection hung for 3 s"),
+        ("time.sleep(60)", "the inspection hung for 1 s"),
         ("os._exit(7)", "the inspection broke off with code 7"),
         ("bytearray(1 << 33)", "needs more memory than allowed"),
     ],
@@ -411,7 +411,7 @@ def test_verify_survives_whatever_opening_does(deed, message, path, monkeypatch,
     environment = module._environment()
     environment["PYTHONPATH"] = f"{fakes}:{environment['PYTHONPATH']}"
     monkeypatch.setattr(module, "_environment", lambda: environment)
-    report = verify(path, seconds=3 if "hung" in message else 60, memory=2 << 30)
+    report = verify(path, seconds=1 if "hung" in message else 60, memory=2 << 30)
     assert not report.ok
     assert message in str(report)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,11 +46,21 @@ def test_no_index_is_out_of_bounds(tmp_path: Path) -> None:
     assert printed(str(Path(__file__).with_name("tiny_trial.py")), str(DAYS), **checked) == tiny_trials(DAYS)
 
 
+@pytest.fixture(scope="module")
+def whole_cache(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A cache of compiled kernels, and what they print."""
+    folder = tmp_path_factory.mktemp("cache")
+    return folder, printed("-c", DRAW, TUMORSIM_CACHE_DIR=str(folder))
+
+
 @pytest.mark.parametrize(("pattern", "left"), [("*.nbi", 0), ("*.nbc", 20)])
-def test_a_truncated_cache_is_compiled_anew(tmp_path: Path, pattern: str, left: int) -> None:
+def test_a_truncated_cache_is_compiled_anew(
+    tmp_path: Path, whole_cache: tuple[Path, str], pattern: str, left: int
+) -> None:
     """Numba itself raises EOFError or UnpicklingError here."""
+    folder, first = whole_cache
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     cache = {"TUMORSIM_CACHE_DIR": str(tmp_path)}
-    first = printed("-c", DRAW, **cache)
     files = list(tmp_path.rglob(pattern))
     assert files
     for path in files:

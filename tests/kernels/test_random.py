@@ -16,7 +16,7 @@ MANY = np.arange(200_000, dtype=np.int64)
 
 
 @given(WORD, st.integers(0, 2**31), WORD, WORD, WORD)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_words_are_those_of_numpy(seed: int, stream: int, patient: int, occasion: int, item: int) -> None:
     key = np.array([seed, stream], dtype=np.uint64)
     counter = np.array([patient, occasion, item, 0], dtype=np.uint64)

@@ -170,7 +170,7 @@ def test_clones_that_nothing_makes_stay_at_exactly_zero() -> None:
     ids=["adjuvant", "advanced"],
 )
 def test_cells_that_never_come_leave_the_control_arm(path: str, infusion: str, change: str) -> None:
-    traced = ["population.patients=24", "output.traced_patients=24"]
+    traced = ["population.patients=12", "output.traced_patients=12"]
     data = simulate(load(path, [*traced, f"{infusion}.{change}"]), threads=1)
     by_arm = [declared.name for declared in VARIABLES if declared.dims[0] == "arm"]
     assert {*layout.OUTCOME_NAMES, *layout.VISIT_NAMES, *layout.TRACE_NAMES} <= set(by_arm)
@@ -185,7 +185,7 @@ def test_cells_that_never_come_leave_the_control_arm(path: str, infusion: str, c
 )
 def test_cells_that_come_change_the_treated_arm_only(path: str, infusion: str) -> None:
     """The control arm has the same bits whatever the other arm is given."""
-    traced = ["population.patients=24", "output.traced_patients=24"]
+    traced = ["population.patients=12", "output.traced_patients=12"]
     usual, none = (simulate(load(path, [*traced, *change]), threads=1) for change in ([], [f"{infusion}.dose=0 cells"]))
     for name in layout.TRACE_NAMES:
         assert usual[name][0].tobytes() == none[name][0].tobytes(), name
@@ -196,7 +196,7 @@ def test_cells_that_come_change_the_treated_arm_only(path: str, infusion: str) -
 def test_cells_that_do_nothing_leave_the_tumour_to_the_tolerance() -> None:
     """Not bit for bit: what circulates shortens steps. But no further than the integrator's error."""
     idle = ["arms.cik.treatments.0.infusion.kill_rate=0 1/day", "disease.memory.helper_gain=0"]
-    data = simulate(load(ADJUVANT, [*idle, "population.patients=40", "output.traced_patients=40"]), threads=2)
+    data = simulate(load(ADJUVANT, [*idle, "population.patients=20", "output.traced_patients=20"]), threads=2)
     assert (data["steps"][1] > 2 * data["steps"][0]).any()
     volume = data["tumour_volume"]
     here = np.isfinite(volume).all(axis=0) & (volume > 1e-3).all(axis=0)

@@ -55,15 +55,18 @@ STRONG_SUPPRESSION = (
 )
 
 
+def followed(days: int) -> tuple[str, str]:
+    """Settings by which everybody is followed for so many days."""
+    return "trial.accrual=1 day", f"trial.cutoff={days} day"
+
+
 @cache
-def vessel_study() -> TrialData:
-    """CIK alone, with sorafenib, and with ten times its dose, none of it stopped at progression."""
-    arms = [f"{{name: alone, treatments: [{{{CIK}}}]}}"]
-    for arm, dose in (("usual", 400), ("excess", 4000)):
-        drug = SORAFENIB.format(dose=dose)
-        arms.append(f"{{name: {arm}, treatments: [{{{drug}}}, {{{CIK}}}]}}")
-    settings = [f"arms=[{', '.join(arms)}]", "targets=[]", TRACED, "output.interval=2 day", "trial.cutoff=24 month"]
-    return simulate("hcc_sorafenib_cik", *settings, patients=120)
+def vessel_study(dose: int, days: int, patients: int) -> TrialData:
+    """CIK alone and with a dose of sorafenib, none of it stopped at progression."""
+    drug = SORAFENIB.format(dose=dose)
+    arms = f"{{name: alone, treatments: [{{{CIK}}}]}}, {{name: both, treatments: [{{{drug}}}, {{{CIK}}}]}}"
+    settings = [f"arms=[{arms}]", "targets=[]", TRACED, "output.interval=2 day", *followed(days)]
+    return simulate("hcc_sorafenib_cik", *settings, patients=patients)
 
 
 def compare(data: TrialData, endpoint: str, among: np.ndarray | None = None, window=(0.0, math.inf)):
@@ -92,11 +95,13 @@ def at(data: TrialData, name: str, day: float) -> np.ndarray:
 
 
 # --- nothing is built in -------------------------------------------------------------
-def test_infusions_without_effect_change_no_hazard():
+@pytest.mark.parametrize("patients", [120, pytest.param(PATIENTS, marks=pytest.mark.slow)])
+def test_infusions_without_effect_change_no_hazard(patients):
     nothing = adjuvant(
         "arms.cik.treatments.0.infusion.kill_rate=0 1/day",
         "disease.memory.kill_rate=0 1/day",
         "disease.memory.de_novo_protection=0",
+        patients=patients,
     )
     assert float(nothing["infusions"][1].mean()) > 10
     for endpoint in ("rfs", "os"):
@@ -105,14 +110,20 @@ def test_infusions_without_effect_change_no_hazard():
 
 @pytest.mark.slow
 def test_only_the_product_of_kill_rate_and_recruitment_is_visible():
+    shipped = load(SCENARIOS / "hcc_adjuvant_cik_rct.yaml")
+    (infusion,) = shipped.arm("cik").treatments
     traded = adjuvant(
-        "arms.cik.treatments.0.infusion.kill_rate=3.6 1/day", "disease.trafficking.recruitment=0.0015 1/day/mL"
+        f"arms.cik.treatments.0.infusion.kill_rate={2.0 * infusion.infusion.kill_rate.value} 1/day",
+        f"disease.trafficking.recruitment={0.5 * shipped.disease.trafficking.recruitment.value} 1/day/mL",
     )
-    assert compare(traded, "rfs").log_hr == pytest.approx(compare(adjuvant(TRACED), "rfs").log_hr, abs=0.03)
+    assert compare(traded, "rfs").log_hr == pytest.approx(compare(adjuvant(TRACED), "rfs").log_hr, abs=0.01)
 
 
 # --- advanced disease ------------------------------------------------------------------
-@pytest.mark.parametrize("settings", [(TRACED,), STRONG_SUPPRESSION], ids=["usual", "strong"])
+@pytest.mark.parametrize(
+    "settings",
+    [pytest.param((TRACED,), id="usual"), pytest.param(STRONG_SUPPRESSION, id="strong", marks=pytest.mark.slow)],
+)
 def test_q1_cells_do_not_antagonise_the_drug(settings):
     data = advanced(*settings)
     for endpoint in ("os", "pfs"):
@@ -131,6 +142,7 @@ def test_q1_cells_leave_exposure_alone():
         assert level[1] == pytest.approx(level[0], rel=1e-3, abs=1.0)
 
 
+@pytest.mark.slow
 def test_q1_suppression_by_the_drug_costs_effect():
     """Not true by construction: the drug also gives vessels that let cells in, and time on treatment."""
     weak, usual = compare(advanced(*STRONG_SUPPRESSION), "pfs"), compare(advanced(TRACED), "pfs")
@@ -167,8 +179,9 @@ def delay_of_resistance(data: TrialData, measure: str, months: float) -> tuple[f
     return float(delay), float(error)
 
 
-MEASURES = [(measure, months) for measure in ("regrowth", "doubling") for months in (12, 24)]
-MEASURES.append(("regrowth, deaths as never", 12))  # later the longer life of the treated adds regrowths
+MEASURES = [
+    (measure, months) for measure in ("regrowth", "regrowth, deaths as never", "doubling") for months in (12, 24)
+]
 
 
 @pytest.mark.parametrize(("measure", "months"), MEASURES)
@@ -177,13 +190,15 @@ def test_q2_cells_delay_the_regrowth_of_resistant_disease(measure, months):
     assert delay > 2.0 * error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("measure", "months"), MEASURES)
 def test_q2_cells_that_spare_resistant_ones_delay_nothing(measure, months):
     """A hastening may be left: sensitive cells killed make room for resistant ones."""
     full, _ = delay_of_resistance(advanced(TRACED), measure, months)
     delay, error = delay_of_resistance(advanced(TRACED, SPARED), measure, months)
-    assert delay - 2.0 * error < 0.1 * full
-    assert delay - 2.0 * error > -0.02 * months * MONTH
+    assert delay < max(2.0 * error, 0.1 * full)
+    if (measure, months) != ("regrowth, deaths as never", 24):  # there the longer life of the treated adds regrowths
+        assert delay - 2.0 * error > -0.02 * months * MONTH
 
 
 def selection(data: TrialData, day: float) -> tuple[float, float]:
@@ -196,10 +211,11 @@ def selection(data: TrialData, day: float) -> tuple[float, float]:
     return float(mean), float(error)
 
 
-def test_q2_cells_select_for_resistant_ones_only_if_they_spare_them():
+@pytest.mark.parametrize("patients", [80, pytest.param(PATIENTS, marks=pytest.mark.slow)])
+def test_q2_cells_select_for_resistant_ones_only_if_they_spare_them(patients):
     """Before progressions: later the arms differ in their time on the drug, which selects too."""
-    alike, _ = selection(advanced(TRACED), 91.0)
-    spared, error = selection(advanced(TRACED, SPARED), 91.0)
+    alike, _ = selection(advanced(TRACED, *followed(92), patients=patients), 91.0)
+    spared, error = selection(advanced(TRACED, SPARED, *followed(92), patients=patients), 91.0)
     assert spared > 5.0 * error
     assert abs(alike) < 0.1 * spared
 
@@ -234,25 +250,26 @@ def test_q2_cells_reduce_the_number_of_resistant_cells():
     assert change.mean() + 2.0 * change.std() / math.sqrt(alive.sum()) < 0.0
 
 
-def uptake_per_volume(arm: int, day: float) -> float:
+def uptake_per_volume(data: TrialData, day: float) -> float:
     """Effectors in tumour per effector in blood and millilitre, against CIK alone: median of paired ratios."""
-    data = vessel_study()
     volume = at(data, "tumour_volume", day)
-    ratio = at(data, "effectors_tumour", day) / at(data, "effectors_blood", day) / volume
-    pair = ratio[[arm, 0]]
-    kept = np.isfinite(pair).all(axis=0) & (volume[[arm, 0]] > 1.0).all(axis=0)
-    assert kept.sum() > 30
-    return float(np.median(pair[0, kept] / pair[1, kept]))
+    with np.errstate(invalid="ignore"):
+        ratio = at(data, "effectors_tumour", day) / at(data, "effectors_blood", day) / volume
+    kept = np.isfinite(ratio).all(axis=0) & (volume > 1.0).all(axis=0)
+    assert kept.mean() > 0.5
+    return float(np.median(ratio[1, kept] / ratio[0, kept]))
 
 
-def test_q3_normalised_vessels_let_more_cells_in():
+@pytest.mark.parametrize("patients", [60, pytest.param(200, marks=pytest.mark.slow)])
+def test_q3_normalised_vessels_let_more_cells_in(patients):
     for day in (14.0, 20.0, 28.0):
-        assert 1.3 < uptake_per_volume(1, day) < 3.0
+        assert 1.3 < uptake_per_volume(vessel_study(400, 90, patients), day) < 3.0
 
 
+@pytest.mark.slow
 @pytest.mark.xfail(strict=True, reason="pruning leaves maturity and perfusion above their untreated levels")
 def test_q3_excess_dose_closes_the_window():
-    assert min(uptake_per_volume(2, day) for day in (60.0, 90.0, 120.0, 180.0)) < 1.0
+    assert min(uptake_per_volume(vessel_study(4000, 182, 200), day) for day in (60.0, 90.0, 120.0, 180.0)) < 1.0
 
 
 def test_q6_the_effect_falls_with_burden():
@@ -280,9 +297,8 @@ def test_q7_lymphopenia_lowers_the_dose():
 @pytest.mark.parametrize(("logistics", "soonest", "latest"), [(0.0, 14.0, 22.0), (12.5, 26.5, 34.5)])
 def test_q20_cells_are_made_while_the_drug_runs(logistics, soonest, latest):
     manufacture = f"{{culture: [14 day, 21 day], logistics: {logistics} day}}"
-    data = advanced(
-        TRACED, "output.interval=1 day", f"arms.combination.treatments.1.manufacture={manufacture}", patients=60
-    )
+    settings = (f"arms.combination.treatments.1.manufacture={manufacture}", "output.interval=1 day", *followed(90))
+    data = advanced(TRACED, *settings, patients=60)
     assert (at(data, "drug_concentration", 7.0)[1] > 100.0).mean() > 0.95
     lung = data["effectors_lung"][1] > 0.0
     infused = lung.any(axis=1)
@@ -337,14 +353,25 @@ def test_q11_memory_rises_to_the_last_infusion():
     assert mean_memory(406.0)[1] > mean_memory(210.0)[1]
 
 
+def undisturbed(one: tuple[TrialData, int], other: tuple[TrialData, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Tumour volumes of the same patients in two courses (trial, arm), where there is tumour in the second, until
+    a recurrence is seen in either."""
+    volume = np.stack([data["tumour_volume"][arm] for data, arm in (one, other)])
+    seen = np.fmin(*(data["progression_time"][arm] for data, arm in (one, other)))
+    here = np.isfinite(volume).all(axis=0) & (volume[1] > 0.0) & ~(one[0].time >= seen[:, None])
+    return volume[0, here], volume[1, here]
+
+
 def test_q12_infused_cells_do_not_see_mhc():
     without_memory = ("disease.memory.kill_rate=0 1/day", "disease.memory.de_novo_protection=0")
     low, full = (
-        adjuvant(*without_memory, f"disease.memory.mhc_positive_fraction={x}", "output.traced_patients=60", patients=60)
+        adjuvant(*without_memory, f"disease.memory.mhc_positive_fraction={x}", "output.traced_patients=30", patients=30)
         for x in (0.3, 1.0)
     )
     assert low["tumour_volume"].tobytes() == full["tumour_volume"].tobytes()
-    assert np.nansum(low["tumour_volume"][1]) < np.nansum(low["tumour_volume"][0])
+    treated, untreated = undisturbed((low, 1), (low, 0))
+    assert (treated <= untreated * (1.0 + 1e-5)).all()
+    assert np.median(treated / untreated) < 0.9
 
 
 def test_q12_memory_sees_nothing_but_mhc():
@@ -353,14 +380,16 @@ def test_q12_memory_sees_nothing_but_mhc():
             "arms.cik.treatments.0.infusion.kill_rate=0 1/day",
             f"disease.memory.mhc_positive_fraction={x}",
             f"disease.memory.kill_rate={k} 1/day",
-            "output.traced_patients=60",
-            patients=60,
-        )["tumour_volume"]
+            "output.traced_patients=30",
+            patients=30,
+        )
         for x, k in ((0.0, 0.0625), (1.0, 0.0), (0.5, 0.0625), (1.0, 0.03125))
     )
-    assert blind.tobytes() == idle.tobytes()
-    assert half.tobytes() == seeing.tobytes()  # half the share at twice the rate
-    assert np.nansum(seeing[1]) < np.nansum(idle[1])
+    assert blind["tumour_volume"].tobytes() == idle["tumour_volume"].tobytes()
+    assert half["tumour_volume"].tobytes() == seeing["tumour_volume"].tobytes()  # half the share at twice the rate
+    killed, spared = undisturbed((seeing, 1), (idle, 1))
+    assert (killed <= spared * (1.0 + 1e-5)).all()
+    assert np.median(killed / spared) < 0.99
 
 
 def test_q14_patients_with_cirrhosis_benefit():

@@ -50,11 +50,17 @@ def outcome():
     return read()
 
 
+@pytest.fixture(scope="module")
+def drawn(outcome):
+    """Every figure as it is drawn without options; nobody changes them."""
+    return {declared.name: declared.draw(outcome) for declared in FIGURES}
+
+
 @pytest.mark.parametrize("declared", FIGURES, ids=lambda declared: declared.name)
-def test_no_text_leaves_the_paper_or_lies_on_another(declared, outcome):
-    widths = ({}, {"width": "single"}) if any(option.name == "width" for option in declared.options) else ({},)
-    for options in widths:
-        assert ugliness(declared.draw(outcome, **options)) == []
+def test_no_text_leaves_the_paper_or_lies_on_another(declared, outcome, drawn):
+    assert ugliness(drawn[declared.name]) == []
+    if any(option.name == "width" for option in declared.options):
+        assert ugliness(declared.draw(outcome, width="single")) == []
 
 
 @pytest.mark.parametrize("declared", FIGURES, ids=lambda declared: declared.name)
@@ -72,7 +78,7 @@ def test_long_and_hostile_texts_stay_inside(declared):
     assert b"<script" not in image(drawing, "svg")
 
 
-@pytest.mark.parametrize("count", [1, 2, 9])
+@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow), 9])
 def test_figures_take_one_parameter_and_many(count):
     found = make_outcome()
     keep = [place % len(PARAMETERS) for place in range(count)]
@@ -105,7 +111,14 @@ def test_a_stage_that_was_not_run_is_named_with_what_fits(stage):
             with pytest.raises(FigureError, match=rf"{declared.name}: .* not run.*fit: calibration-targets"):
                 declared.draw(found)
             assert declared.name not in fitting(found)
-        else:
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_other_figures_do_without_a_stage_that_was_not_run(stage):
+    found = read(**{stage: None})
+    for declared in FIGURES:
+        if declared.needs != stage:
             declared.draw(found)
 
 
@@ -121,11 +134,11 @@ def test_a_calibration_of_parameters_alone_still_draws_what_it_can():
         assert ugliness(figure(name).draw(found)) == []
 
 
-def test_every_figure_says_that_it_is_a_simulation_and_which(outcome):
-    for declared in FIGURES:
-        words = " ".join(said(declared.draw(outcome)))
-        assert "Simulation; not for clinical use." in words, declared.name
-        assert "5,365 evaluations · seed 11" in words, declared.name
+def test_every_figure_says_that_it_is_a_simulation_and_which(drawn):
+    for name, drawing in drawn.items():
+        words = " ".join(said(drawing))
+        assert "Simulation; not for clinical use." in words, name
+        assert "5,365 evaluations · seed 11" in words, name
 
 
 # targets

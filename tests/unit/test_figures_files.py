@@ -28,7 +28,13 @@ HOSTILE = ('</text></svg><script>alert("1")</script>', "$\\frac{1}{$ & \x00\x1b[
 
 
 @pytest.mark.parametrize(
-    ("setting", "n", "arms"), [("adjuvant", 40, 2), ("advanced", 200, 2), ("adjuvant", 40, 4), ("advanced", 30, 1)]
+    ("setting", "n", "arms"),
+    [
+        ("adjuvant", 40, 2),
+        ("advanced", 30, 1),
+        pytest.param("advanced", 200, 2, marks=pytest.mark.slow),
+        pytest.param("adjuvant", 40, 4, marks=pytest.mark.slow),
+    ],
 )
 def test_no_text_leaves_the_paper_or_lies_on_another(setting, n, arms):
     view = view_of(setting, n, arms)

@@ -84,18 +84,26 @@ def resolved(tmp_path_factory):
     return texts
 
 
+BLANK = "data:image/svg+xml;base64," + base64.b64encode(b"<svg></svg>").decode()
+
+
+def whole_page(setting: str, resolved: dict[str, str]) -> str:
+    return report.render(view_of(setting), PROVENANCE, resolved[setting], digest="cd" * 32, result="x/toy.h5")
+
+
 @pytest.fixture(scope="module")
 def pages(resolved):
-    """Both settings, every figure drawn."""
-    return {
-        s: report.render(view_of(s), PROVENANCE, resolved[s], digest="cd" * 32, result="x/toy.h5") for s in resolved
-    }
+    """Both settings, every figure drawn in the first."""
+    drawn = whole_page("adjuvant", resolved)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, "_uri", lambda *_, **__: BLANK)
+        return {"adjuvant": drawn, "advanced": whole_page("advanced", resolved)}
 
 
 @pytest.fixture
 def undrawn(monkeypatch):
     """Pages of words alone, where the figures do not matter."""
-    monkeypatch.setattr(page, "_uri", lambda *_, **__: "data:image/svg+xml;base64,AAAA")
+    monkeypatch.setattr(page, "_uri", lambda *_, **__: BLANK)
 
 
 @pytest.mark.parametrize("setting", ["adjuvant", "advanced"])
@@ -141,6 +149,15 @@ def test_figures_are_whole_and_described(pages, setting):
         assert base64.b64decode(uri.partition(",")[2]).rstrip().endswith(b"</svg>")
     assert all(len(alternative) > 40 for alternative in alternatives)
     assert any("median 28.3" in alternative or "median 10.7" in alternative for alternative in alternatives)
+
+
+@pytest.mark.slow
+def test_drawn_figures_are_all_that_a_page_of_advanced_disease_lacks(pages, resolved):
+    drawn = whole_page("advanced", resolved)
+    images = [value for tag, name, value in Page(drawn).attributes if tag == "img" and name == "src"]
+    assert len(set(images)) == len(images) >= 9
+    assert BLANK not in drawn
+    assert re.sub(r"data:image/svg\+xml;base64,[^\"\s]*", BLANK, drawn) == pages["advanced"]
 
 
 @pytest.mark.parametrize("setting", ["adjuvant", "advanced"])

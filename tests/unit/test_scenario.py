@@ -224,15 +224,17 @@ ENGLISH = re.compile(
 )
 
 
-def test_no_sentence_of_the_validator_reaches_the_user(adjuvant):
+@pytest.mark.parametrize("values", [1, pytest.param(len(WRONG), marks=pytest.mark.slow)])
+def test_no_sentence_of_the_validator_reaches_the_user(adjuvant, values):
+    """So many wrong values of every key."""
     plain = json.loads(load(adjuvant).resolved_text)
     blocks = ("population", "trial", "after_progression", "output")
     paths = [*plain, *(f"{key}.{sub}" for key in blocks for sub in plain[key])]
     paths += ["arms.0.name", "arms.1.treatments", "arms.1.treatments.0.dose", "arms.1.treatments.0.infusion.kill_rate"]
     paths += ["trial.visits.schedule", "trial.imaging.target_lesions", "disease.growth", "population.age.mean"]
-    tried = [(path, value) for i, path in enumerate(paths) for value in WRONG[i % 3 :: 3]]
+    tried = [(path, WRONG[(i + k) % len(WRONG)]) for i, path in enumerate(paths) for k in range(values)]
     refused = [str(error) for path, value in tried if (error := refusal(adjuvant, f"{path}={value}")) is not None]
-    assert len(refused) > 100
+    assert len(refused) > 0.6 * len(tried)
     assert [said for said in refused if ENGLISH.search(said)] == []
     assert [said for said in refused if not said.startswith(("--set", adjuvant.as_posix()))] == []
 

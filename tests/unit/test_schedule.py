@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import example as tried
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
@@ -296,6 +297,7 @@ def listed_days(cycles: tuple[Cycle, ...], horizon):
 
 @settings(deadline=None)
 @given(texts(), st.floats(0.0, 4000.0))
+@tried("1 weeks on, 1 weeks off x 1", 5e-324)
 def test_days_and_intervals_against_a_walk_through_the_cycles(text, horizon):
     schedule = parse_schedule(text)
     days = schedule.days(horizon)

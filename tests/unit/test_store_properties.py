@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -54,9 +55,14 @@ def trials(draw: st.DrawFn) -> TrialData:
     )
 
 
-@given(data=trials(), scenario=TEXTS, source=TEXTS, seed=st.integers(0, 2**64 - 1), words=st.dictionaries(TEXTS, TEXTS))
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-def test_any_trial_and_any_text_come_back(data, scenario, source, seed, words):
+ANYTHING = given(
+    data=trials(), scenario=TEXTS, source=TEXTS, seed=st.integers(0, 2**64 - 1), words=st.dictionaries(TEXTS, TEXTS)
+)
+SLOWLY = settings(deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def check(data: TrialData, scenario: str, source: str, seed: int, words: dict[str, str]) -> None:
+    """What is written is what is read, bit for bit and letter for letter."""
     with tempfile.TemporaryDirectory() as folder:
         summary = {"seed": seed, "words": words}
         provenance = {"seed": seed, "text": source, "nested": words}
@@ -70,3 +76,16 @@ def test_any_trial_and_any_text_come_back(data, scenario, source, seed, words):
     assert (back.scenario_text, back.scenario_source) == (scenario, source)
     assert (back.summary, back.provenance) == (summary, provenance)
     assert back.digest == digest(data, scenario, seed)
+
+
+@ANYTHING
+@settings(SLOWLY, max_examples=4)
+def test_any_trial_and_any_text_come_back(data, scenario, source, seed, words):
+    check(data, scenario, source, seed, words)
+
+
+@pytest.mark.slow
+@ANYTHING
+@settings(SLOWLY, max_examples=100)
+def test_a_hundred_trials_and_texts_come_back(data, scenario, source, seed, words):
+    check(data, scenario, source, seed, words)

@@ -76,8 +76,9 @@ class Cycle:
 
     def starts(self, origin: float, horizon: float) -> Floats:
         """Starts of the cycles that begin before ``horizon``, in days. Shape (cycles,)."""
-        left = (horizon - origin) / self.length
-        count = max(0, math.ceil(left)) if self.count is None else min(self.count, max(0, math.ceil(left)))
+        left = math.ceil((horizon - origin) / self.length)
+        left = max(left, int(origin < horizon))  # a horizon of 5e-324 days over a length is zero
+        count = left if self.count is None else min(self.count, left)
         if count * len(self.days) > MAX_DOSES:
             _refuse(f"gives more than {MAX_DOSES} doses in {horizon:g} days; at most {MAX_DOSES} are allowed")
         return origin + np.arange(count, dtype=np.float64) * self.length
