@@ -193,7 +193,7 @@ def test_the_parameter_page_has_every_value_of_the_library():
     assert {line.count("|") - line.count("\\|") for line in lines} == {3, 7}  # protocols, parameters
 
 
-@pytest.mark.parametrize("name", ["hcc_adjuvant_cik_rct", "hcc_sorafenib_cik"])
+@pytest.mark.parametrize("name", ["hcc_adjuvant_cik_rct", "hcc_sorafenib_cik", "hcc_sorafenib_placebo"])
 def test_the_misfit_page_is_of_the_present_parameters(name):
     misfit = extension("misfit")
     now = misfit.fingerprint(load(ROOT / "scenarios" / f"{name}.yaml"))[:16]
