@@ -7,6 +7,7 @@ from scipy import special
 from tumorsim.calibration import screening
 from tumorsim.calibration.config import Optimisation, Screening
 from tumorsim.calibration.optimise import search
+from tumorsim.calibration.surface import REACH, Tried, settle
 
 
 def bowl(latent):
@@ -61,6 +62,52 @@ def test_one_parameter_alone():
     )
     assert found.latent.shape == (1,)
     assert found.latent[0] == pytest.approx(1.1, abs=0.05)
+
+
+SLOPES = np.array([[1.0, -0.5, 0.2], [0.3, 2.0, 0.0], [-0.4, 0.1, 0.7], [5.0, 5.0, 5.0]])
+WEIGHTS = np.array([1.0, 0.5, 1.0, 0.0])
+
+
+def around(centre, count, noise, luck, seed):
+    """Evaluations of figures that are planes, with the luck of each generation of ten and noise of their own."""
+    draw = np.random.default_rng(seed)
+    offsets = draw.normal(0.0, luck, (count // 10 + 1, 4))
+    points = centre + draw.normal(0.0, 0.3, (count, 3))
+    return [
+        Tried(k // 10, z, SLOPES @ z - 1.0 + offsets[k // 10] + draw.normal(0.0, noise, 4))
+        for k, z in enumerate(points)
+    ]
+
+
+def test_planes_settle_where_their_loss_is_smallest():
+    """Without noise exactly, written out as normal equations; a figure without weight decides nothing."""
+    tried = around(np.array([0.3, 0.2, 0.4]), 90, 0.0, 0.0, 1)
+    power = np.diag(WEIGHTS[:3])
+    expected = np.linalg.solve(SLOPES[:3].T @ power @ SLOPES[:3] + np.eye(3), SLOPES[:3].T @ power @ np.ones(3))
+    np.testing.assert_allclose(settle(np.zeros(3), tried, WEIGHTS), expected, atol=1e-7)
+
+
+def test_settling_averages_the_luck_of_all_generations():
+    power = np.diag(WEIGHTS[:3])
+    expected = np.linalg.solve(SLOPES[:3].T @ power @ SLOPES[:3] + np.eye(3), SLOPES[:3].T @ power @ np.ones(3))
+    found = [settle(np.zeros(3), around(expected, 150, 0.3, 0.4, seed), WEIGHTS) for seed in range(40)]
+    # ten generations of luck are left: 0.4 / sqrt(10), which a slope of 1 and the prior halve
+    assert np.sqrt(np.mean((np.array(found) - expected) ** 2, axis=0)).max() < 0.13
+
+
+def test_a_plane_is_trusted_near_its_points_alone():
+    far = around(np.array([3.0, 3.0, 3.0]), 90, 0.0, 0.0, 2)
+    later = np.array([one.latent for one in far[30:]])
+    found = settle(np.zeros(3), far, WEIGHTS)
+    assert np.all(np.abs(found - later.mean(axis=0)) <= REACH * later.std(axis=0) * (1 + 1e-9))
+
+
+def test_with_too_few_evaluations_the_centre_stays():
+    centre = np.array([0.1, 0.2, 0.3])
+    tried = around(centre, 12, 0.1, 0.1, 3)
+    np.testing.assert_array_equal(settle(centre, tried, WEIGHTS), centre)
+    lost = [Tried(one.generation, one.latent, np.full(4, np.nan)) for one in around(centre, 90, 0.1, 0.1, 3)]
+    np.testing.assert_array_equal(settle(centre, lost, WEIGHTS), centre)
 
 
 def test_elementary_effects_of_a_linear_function():

@@ -3,7 +3,8 @@
 Within a generation all points meet the same virtual patients with the same luck, so
 that ranks compare parameters alone; the next generation meets new ones. A search on
 one seed finds the parameters which that seed's luck favours. What is returned is not
-the best point that was met, which is lucky too, but the mean centre of the later half
+the best point that was met, which is lucky too, but where everything that was tried
+settles (`tumorsim.calibration.surface`), or else the mean centre of the later half
 of the generations, an average over the luck of many (Hansen 2016 arXiv:1604.00772,
 package ``cma``; averaging of iterates: Polyak & Juditsky 1992 SIAM J Control Optim 30:838).
 
@@ -25,6 +26,7 @@ from tumorsim.calibration.extras import need
 from tumorsim.calibration.simulator import FloatArray
 
 Loss = Callable[[int, int, FloatArray], float]
+Settle = Callable[[FloatArray], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Found:
     Attributes
     ----------
     latent : (p,)
-        Mean centre of the search's distribution over the later half of its generations.
+        Mean centre of the search's distribution over the later half of its generations, settled.
     loss
         Loss there, on the luck of a generation of its own.
     population, generations, stop
@@ -48,20 +50,22 @@ class Found:
     stop: str
 
 
-def search(loss: Loss, start: FloatArray, effort: Optimisation, seed: int) -> Found:
+def search(loss: Loss, start: FloatArray, effort: Optimisation, seed: int, settle: Settle | None = None) -> Found:
     """Smallest expected loss over latent coordinates.
 
     Parameters
     ----------
     loss
         Called with the number of the evaluation (from 0), of its generation (from 0) and
-        the point; evaluation 0 is the start, the last one the centre at the end.
+        the point; evaluation 0 is the start, the last one the end.
     start : (p,)
         Where to begin.
     effort
         Evaluations, population, first step.
     seed
         Of the search itself.
+    settle
+        From the mean centre to the end; the mean centre is the end if absent.
     """
     cma = need("cma")
     begun = float(loss(0, 0, start))
@@ -93,8 +97,10 @@ def search(loss: Loss, start: FloatArray, effort: Optimisation, seed: int) -> Fo
             strategy.tell(points, answers)
             centres.append(np.array(strategy.mean, float)[: start.size])
         reasons = ", ".join(strategy.stop()) or "evaluations"
-        centre = np.mean(centres[len(centres) // 2 :], axis=0)
-    return Found(centre, float(loss(index + 1, generation + 1, centre)), population, generation, reasons)
+        end = np.mean(centres[len(centres) // 2 :], axis=0)
+    if settle is not None:
+        end = settle(end)
+    return Found(end, float(loss(index + 1, generation + 1, end)), population, generation, reasons)
 
 
 def _normals(seed: int) -> Callable[..., FloatArray]:

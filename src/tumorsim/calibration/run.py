@@ -30,6 +30,7 @@ from tumorsim.calibration.published import PublishedStudies
 from tumorsim.calibration.recovery import Recovery, recover, simulate_bank
 from tumorsim.calibration.recovery import Settings as RecoverySettings
 from tumorsim.calibration.simulator import FloatArray, study_seed
+from tumorsim.calibration.surface import Tried, settle
 from tumorsim.calibration.work import Notify, StageProgress, Work
 from tumorsim.executor import Executor, open_executor
 
@@ -161,17 +162,18 @@ def _screen(work: Work) -> dict[str, Any] | None:
 
 def _optimise(work: Work, stage: str, objective: Objective, effort: Optimisation, start: FloatArray) -> Found:
     """A search whose generations each have luck of their own, shared by all of the generation (seed + generation)."""
-    best = [np.inf]
+    best, tried = [np.inf], []
 
     def loss(index: int, generation: int, latent: FloatArray) -> float:
         one = work.evaluate(stage, index, latent, work.made.seed + generation, work.patients, objective)
+        tried.append(Tried(generation, np.array(latent), one.z))
         work.progress(stage, index + 1, effort.evaluations)
         if one.loss < best[0] - 0.05 and index:
             work.notify(f"{stage} {index}: misfit {one.misfit:.2f}, loss {one.loss:.2f}")
         best[0] = min(best[0], one.loss)
         return one.loss
 
-    return search(loss, start, effort, work.made.seed)
+    return search(loss, start, effort, work.made.seed, lambda centre: settle(centre, tried, objective.weights))
 
 
 def _of_winner(work: Work) -> list[int]:
