@@ -31,8 +31,11 @@ REASONS = {
     "comes late, in small burdens.",
     "S-4": "As S-5.",
     "S-5": "SHARP reports more stable disease than this page claims disease control; both cannot be met.",
+    "SHARP-2": "Images every twelve weeks here, every six in SHARP, and milder patients.",
     "SHARP-3": "No mechanism shrinks a tumour by 30 % under sorafenib alone.",
-    "SHARP-4": "Best response counts every stable first visit; SHARP's figure is an independent review's.",
+    "SHARP-8": "Nothing shrinks an untreated tumour; 1 % is error of measurement, or chance.",
+    "SHARP-4": "Hangs on the first image: at six weeks every stable visit counts here, SHARP had reviewers; at twelve "
+    "(the combination) fewer are still stable.",
     "R-6": "Never fitted: the reported counts are impossible.",
     "R-14": "Never fitted: the reported proportions contradict the deaths.",
     "R-16": "Never fitted: the reported proportions contradict the hazard ratio.",

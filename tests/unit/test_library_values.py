@@ -66,6 +66,7 @@ def test_the_wording_of_a_source_agrees_with_its_status(row):
 def test_what_is_fitted_names_its_calibration():
     """`test_shipped_calibrations.py` looks the other way: from each calibration to the value shipped."""
     fitted = [(place, row) for place, row in rows() if row.status == "fitted"]
+    assert fitted
     for place, row in fitted:
         named = re.search(r"scenarios/calibrations/\w+\.yaml", row.source)
         assert named, f"{place}: a fitted value names its calibration"

@@ -274,7 +274,7 @@ def test_the_search_is_told_with_its_failures():
     assert words.search(outcome) == (
         "300 evaluations of CMA-ES, each generation with common random numbers of its own, "
         "30 generations of 10, 2 failed. "
-        "The loss fell from 14.20 to 3.10; on 3 fresh seeds it is 3.00, 3.40 and 3.30."
+        "The loss is 14.20 at the start and 3.10 at the end; on 3 fresh seeds it is 3.00, 3.40 and 3.30."
     )
 
 

@@ -179,7 +179,7 @@ def search(outcome: Outcome) -> str:
     said.append(f"{failed or 'none'} failed")
     text = ", ".join(said) + "."
     if loss.get("start") is not None and loss.get("best") is not None:
-        text += f" The loss fell from {loss['start']:.2f} to {loss['best']:.2f}"
+        text += f" The loss is {loss['start']:.2f} at the start and {loss['best']:.2f} at the end"
         fresh = [one for one in loss.get("fresh") or () if one is not None]
         if fresh:
             text += f"; on {count(len(fresh), 'fresh seed')} it is {listed([f'{one:.2f}' for one in fresh])}"
