@@ -32,6 +32,7 @@ N = 120
 MATCHING = Matching(covariates=("multiple_tumours", "diameter", "cirrhosis"))
 # a long wait, so that some recur before it ends
 WAIT = "arms.cik.treatments.0.manufacture.culture=[14 day, 200 day]"
+EARLY = "disease.burden.residual_deposits=3"  # so that many recur while they wait
 
 
 def cohort(n: int = 400, seed: int = 0, **log_odds: float) -> TrialData:
@@ -53,7 +54,7 @@ def target(**keys: object) -> Target:
 
 @pytest.fixture(scope="module")
 def shipped() -> Scenario:
-    return load(RWD, [WAIT], N)
+    return load(RWD, [WAIT, EARLY], N)
 
 
 def known_of(scenario: Scenario, n: int = 20_000, seed: int = 77) -> dict[str, np.ndarray]:
@@ -177,7 +178,7 @@ def test_whoever_left_before_the_first_infusion_is_a_control():
 
 
 def test_intended_membership_keeps_them_in_their_arm(shipped, observed):
-    intended = simulate(load(RWD, [WAIT, "trial.assignment.membership=intended"], N), threads=2)
+    intended = simulate(load(RWD, [WAIT, EARLY, "trial.assignment.membership=intended"], N), threads=2)
     before, after = intended["assigned"][1] == 1, observed["assigned"][1] == 1
     assert (before | ~after).all()
     assert before.sum() > after.sum()
