@@ -17,8 +17,6 @@ from tumorsim.units import parse_quantity
 ROOT = Path(__file__).parents[2]
 HOME = ROOT / "scenarios" / "calibrations"
 NAMES = sorted(path.name.removesuffix(".outcome.json") for path in HOME.glob("*.outcome.json"))
-if not NAMES:
-    pytest.skip("no calibration is shipped yet (docs/dev/status.md)", allow_module_level=True)
 
 
 def outcome(name):
@@ -32,6 +30,7 @@ def simulated(name, target, arm=None):
 
 
 def test_every_calibration_has_its_outcome():
+    assert NAMES
     assert sorted(path.stem for path in HOME.glob("*.yaml")) == NAMES
 
 
