@@ -244,14 +244,20 @@ def test_a_ratio_and_a_combination_are_not_called_a_product():
 
     def told(**weights: float) -> list[str]:
         held = {name: weights.get(name, 0.0) for name in names}
-        outcome["posterior"]["directions"] = [{"shrinkage": 0.05, "weights": held}]
+        across = {name: abs(weights.get(name, 0.0)) for name in names}
+        rows = [{"shrinkage": known, "weights": across}, {"shrinkage": 0.05, "weights": held}]
+        outcome["posterior"]["directions"] = rows
         return words.together(outcome)
+
+    known = 0.7
 
     assert told(deposits=-0.7, kill_rate=-0.7)[0].endswith("as a ratio: they can make up for each other.")
     assert "as a combination" in told(deposits=0.6, kill_rate=0.6, new_lesions=-0.5)[0]
     assert "as a combination" in told(deposits=0.7, other_deaths=-0.7)[0], "a uniform prior has no product"
     assert told(deposits=1.0) == []
-    assert words.directions(outcome)[0] == ("Deposits left behind ↑ 1.00", 0.05, words.OPEN)
+    assert words.directions(outcome)[1] == ("Deposits left behind ↑ 1.00", 0.05, words.OPEN)
+    known = 0.1
+    assert told(deposits=-0.7, kill_rate=-0.7) == [], "nothing of either is known, so neither is their ratio"
 
 
 def test_coverage_that_is_off_is_named():

@@ -139,12 +139,19 @@ def combination(outcome: Outcome, weights: Mapping[str, float | None]) -> str:
 
 
 def together(outcome: Outcome) -> list[str]:
-    """Pairs and groups of parameters that only a product, a ratio or a combination of is known."""
+    """Pairs and groups of parameters that only a product, a ratio or a combination of is known.
+
+    A direction left open shows that its parameters make up for each other only where another combination
+    of them is fixed by the figures; otherwise nothing of them is known, which `identified` says.
+    """
     rows = {one["name"]: one for one in outcome["parameters"]}
+    found = (outcome["posterior"] or {}).get("directions") or ()
+    fixed = [{n for n, _ in _members(d["weights"])} for d in found if (d["shrinkage"] or 0.0) >= IDENTIFIABLE]
     said = []
-    for one in (outcome["posterior"] or {}).get("directions") or ():
+    for one in found:
         members = [(rows[name], weight) for name, weight in _members(one["weights"]) if name in rows]
-        if one["shrinkage"] is None or one["shrinkage"] >= WEAK or len(members) < 2:
+        names_here = {row["name"] for row, _ in members}
+        if one["shrinkage"] is None or one["shrinkage"] >= WEAK or not any(len(names_here & f) > 1 for f in fixed):
             continue
         names = listed([in_sentence(label_of(row)) for row, _ in members])
         names = names[0].upper() + names[1:]
