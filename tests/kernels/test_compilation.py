@@ -82,6 +82,21 @@ def test_the_cache_is_keyed_by_what_decides_the_code(monkeypatch: pytest.MonkeyP
     assert _jit.cache_key() != key
 
 
+def test_a_kernel_is_compiled_once_for_all_constants_and_widths() -> None:
+    from numba.core import types
+
+    @_jit.kernel
+    def doubled(number):
+        return 2 * number
+
+    for argument in (types.literal(3), types.uint8, types.int32, types.uint32, types.int64):
+        doubled.get_call_template((argument,), {})
+    assert doubled.signatures == [(types.int64,)]
+    doubled.get_call_template((types.uint64,), {})  # random words do not fit
+    doubled.get_call_template((types.float64,), {})
+    assert len(doubled.signatures) == 3
+
+
 def test_an_inner_kernel_can_be_called_from_python() -> None:
     from tumorsim.kernels.growth import half_saturation
 

@@ -70,8 +70,10 @@ import numba  # noqa: E402
 if not os.environ.get("NUMBA_CACHE_DIR"):
     numba.config.CACHE_DIR = str(cache_directory())
 
+from numba.core import types  # noqa: E402
 from numba.core.caching import FunctionCache  # noqa: E402
 from numba.core.registry import CPUDispatcher  # noqa: E402
+from numba.core.types.misc import unliteral  # noqa: E402
 
 
 class KernelCache(FunctionCache):  # type: ignore[misc]
@@ -86,7 +88,27 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
             return None
 
 
-class InnerKernel(CPUDispatcher):  # type: ignore[misc]
+def one_type(argument: Any) -> Any:
+    """Type for which a kernel called by a kernel is compiled: constants, and whole numbers that fit, are int64."""
+    plain = unliteral(argument)
+    return types.int64 if isinstance(plain, types.Integer) and plain != types.uint64 else plain
+
+
+class Kernel(CPUDispatcher):  # type: ignore[misc]
+    """A kernel that is compiled once for all kernels that call it.
+
+    Numba compiles a callee anew for each constant and each width of whole number among its arguments: a random
+    generator called with nine streams, nine times.
+    """
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """Signature for a call from another kernel."""
+        return super().get_call_template(
+            tuple(one_type(a) for a in args), {name: one_type(a) for name, a in dict(kws).items()}
+        )
+
+
+class InnerKernel(Kernel):
     """A kernel for other kernels: no wrapper for Python is compiled with it.
 
     The wrappers of a hundred scalar laws cost a third of all compilation. Called from
@@ -129,6 +151,5 @@ def kernel(function: Callable[..., Any] | None = None, *, entry: bool = False) -
         return function
     compiled = numba.njit(no_cpython_wrapper=not entry, **options)(function)
     compiled._cache = KernelCache(function)
-    if not entry:
-        compiled.__class__ = InnerKernel
+    compiled.__class__ = Kernel if entry else InnerKernel
     return compiled

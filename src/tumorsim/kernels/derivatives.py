@@ -64,7 +64,7 @@ def recruit_and_engage(y, dy, base, supply, effects, patient):
     taken = effectors.recruitment_rate(
         volume, flow, y[base + MATURITY], vegf, patient.traits.vessels.baseline_maturity, patient.traits.trafficking
     )
-    filters = killing.permitted(oxygen, vegf, patient.traits.vessels.vegf_half_effect, patient.traits.suppression)
+    filters = killing.permitted(oxygen, vegf, patient.traits.vessels.vegf_half_effect, 1.0, patient.traits.suppression)
     permitted = filters * killing.access(volume, patient.traits.trafficking)
     first = DRUG_STATES * patient.drugs.shape[0]
     kill_s, kill_r, kill_a, kill_ra = 0.0, 0.0, 0.0, 0.0
@@ -159,7 +159,7 @@ def derivatives(t, y, dy, lesions, patient):
     """
     pharmacology.dispose(t, y, dy, patient)
     effectors.circulate(y, dy, patient)
-    effects = pharmacology.drug_effects(y, patient)
+    effects = pharmacology.drug_effects(y, 1.0, patient)
     body, width = body_width(patient), lesion_width(patient)
     volume, antigen = 0.0, 0.0
     for slot in range(lesions):

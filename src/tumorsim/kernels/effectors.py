@@ -9,7 +9,7 @@ from tumorsim.kernels.layout import DRUG_STATES, PRODUCT_STATES
 
 @kernel
 def recruitment_rate(volume, flow, maturity, vegf, baseline_maturity, p):
-    """Fraction of the effectors in blood that a lesion takes up per day (eq. E2)."""
+    """Fraction of the effectors in blood that a lesion, or one vessel's share of it, takes up per day (eq. E2)."""
     gain = positive_part(1.0 + p.maturity_gain * (maturity - baseline_maturity))
     adhesion = p.vegf_adhesion_half / (p.vegf_adhesion_half + vegf)
     return p.recruitment * volume * flow * gain * adhesion

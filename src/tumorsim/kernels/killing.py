@@ -30,10 +30,13 @@ def access(volume, p):
 
 
 @kernel
-def permitted(oxygen, vegf, vegf_half_effect, p):
-    """Share of killing that the micro-environment permits (eq. K4): three independent filters."""
+def permitted(oxygen, vegf, vegf_half_effect, suppressors, p):
+    """Share of killing that the micro-environment permits (eq. K4): three independent filters.
+
+    ``suppressors`` is the suppressive factor against that of solid tumour; the mean of a lesion has one.
+    """
     hypoxic = 1.0 - p.hypoxic * (1.0 - oxygen)
-    return (1.0 - p.baseline) * hypoxic * (1.0 - p.vegf * half_saturation(vegf, vegf_half_effect))
+    return (1.0 - p.baseline * suppressors) * hypoxic * (1.0 - p.vegf * half_saturation(vegf, vegf_half_effect))
 
 
 @kernel

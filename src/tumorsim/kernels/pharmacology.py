@@ -47,13 +47,16 @@ def dispose(t, y, dy, patient):
 
 
 @kernel
-def drug_effects(y, patient):
-    """What all drugs do now; effects of several drugs combine as independent actions (eq. P4)."""
+def drug_effects(y, penetration, patient):
+    """What all drugs do now; effects of several drugs combine as independent actions (eq. P4).
+
+    ``penetration`` is the concentration here against that in plasma; the patient model takes one.
+    """
     births_s, births_r, kill_s, kill_r = 1.0, 1.0, 0.0, 0.0
     sprout_s, sprout_r, killers, bare = 1.0, 1.0, 1.0, 1.0
     for d in range(patient.drugs.shape[0]):
         drug = patient.drugs[d]
-        level = concentration(y[DRUG_STATES * d], drug)
+        level = penetration * concentration(y[DRUG_STATES * d], drug)
         residual = drug.resistant_sensitivity
         inhibition = emax(drug.proliferation_emax, level, drug.proliferation_ec50)
         cytotoxic = emax(drug.cytotoxic_rate, level, drug.cytotoxic_ec50)

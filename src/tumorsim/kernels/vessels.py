@@ -28,10 +28,16 @@ def oxygenation(flow, p):
 
 
 @kernel
+def hypoxic_secretion(oxygen, p):
+    """VEGF secretion against that of a well-oxygenated cell (eq. V4)."""
+    return 1.0 + p.hypoxic_vegf_gain * (1.0 - oxygen)
+
+
+@kernel
 def secreted_vegf(viable_fraction, oxygen, cell_density, p):
     """VEGF in pg/mL in steady state with secretion (eq. V4); its clearance takes an hour."""
     secretion = p.vegf_secretion * cell_density * viable_fraction
-    return secretion * (1.0 + p.hypoxic_vegf_gain * (1.0 - oxygen)) / p.vegf_clearance_rate
+    return secretion * hypoxic_secretion(oxygen, p) / p.vegf_clearance_rate
 
 
 @kernel
@@ -47,9 +53,26 @@ def capacity_change(supplied_cells, capacity, volume, vegf, embolised, p):
 
 
 @kernel
+def pruning_excess(occupancy, p):
+    """Share of the largest pruning that an occupancy of the VEGF axis brings (eq. V6); steep above its half."""
+    power = occupancy**PRUNING_STEEPNESS
+    return power / (power + p.pruning_occupancy**PRUNING_STEEPNESS)
+
+
+@kernel
+def maturation(maturity, occupancy, p):
+    """Gain of maturity per day under blockade of the VEGF axis (eq. V6)."""
+    return p.maturation_rate * occupancy * (1.0 - maturity)
+
+
+@kernel
+def maturity_return(maturity, p):
+    """Loss of maturity per day on its way back to the untreated level (eq. V6); negative from below."""
+    return p.maturity_relaxation_rate * (maturity - p.baseline_maturity)
+
+
+@kernel
 def maturity_change(maturity, occupancy, p):
     """Change of vessel maturity per day (eq. V6): maturation, over-pruning, return."""
-    power = occupancy**PRUNING_STEEPNESS
-    excess = power / (power + p.pruning_occupancy**PRUNING_STEEPNESS)
-    matured = p.maturation_rate * occupancy * (1.0 - maturity)
-    return matured - p.pruning_rate * excess * maturity - p.maturity_relaxation_rate * (maturity - p.baseline_maturity)
+    pruned = p.pruning_rate * pruning_excess(occupancy, p) * maturity
+    return maturation(maturity, occupancy, p) - pruned - maturity_return(maturity, p)

@@ -1,0 +1,85 @@
+"""How dense the vessels of the lattice are, and the calls they hear (docs/theory/lattice-vessels.md)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tumorsim.kernels._jit import kernel
+from tumorsim.kernels.lattice import OPEN, RESISTANT, TUMOUR, block_of, place_of
+from tumorsim.kernels.layout import DrugEffects
+
+SPROUTING_SENSITIVE = DrugEffects._fields.index("sprouting_sensitive")
+SPROUTING_RESISTANT = DrugEffects._fields.index("sprouting_resistant")
+CALL_CUBE = 8  # voxels along a cube of calls; a call is heard in its cube and the 26 around it
+
+
+@kernel
+def local_density(cells, fed):
+    """Vessel density against that where vessels feed just as many cells as there are (eqs N3, V1); at most 2."""
+    return fed / cells if fed < 2.0 * cells else 2.0
+
+
+@kernel
+def cubes_along(n):
+    """Cubes of calls along ``n`` voxels."""
+    return (n + CALL_CUBE - 1) // CALL_CUBE
+
+
+@kernel
+def call_counts(state, count):
+    """Tumour cells, those with a free VEGF axis, and open vessels of every cube. Shape (cz, cy, cx, 3)."""
+    grid, flow, voxel = state.grid, state.vessels.state, state.vessels.voxel
+    counts = np.zeros((cubes_along(grid.nz), cubes_along(grid.ny), cubes_along(grid.nx), 3))
+    for z in range(grid.nz):
+        for y in range(grid.ny):
+            count_row(counts, z, y, state.voxels.kind, state.voxels.traits, state.fields.effects, grid)
+    for row in range(count):
+        if flow[row] == OPEN:
+            z, y, x = place_of(voxel[row], grid)
+            counts[z // CALL_CUBE, y // CALL_CUBE, x // CALL_CUBE, 2] += 1.0
+    return counts
+
+
+@kernel
+def count_row(counts, z, y, kind, traits, effects, grid):
+    """Add the tumour cells of one row of voxels to its cubes."""
+    above, beside, start = z // CALL_CUBE, y // CALL_CUBE, (z * grid.ny + y) * grid.nx
+    block, within = block_of(z, y, 0, grid), 0
+    for cube in range(counts.shape[2]):
+        cells, calls = counts[above, beside, cube, 0], counts[above, beside, cube, 1]
+        for voxel in range(start + cube * CALL_CUBE, start + min((cube + 1) * CALL_CUBE, grid.nx)):
+            alive = 1.0 if kind[voxel] == TUMOUR else 0.0  # no branch: it would be guessed wrong too often
+            axis = SPROUTING_RESISTANT if traits[voxel] & RESISTANT else SPROUTING_SENSITIVE
+            cells += alive
+            calls += alive * (1.0 - effects[block, axis])
+            within += 1
+            if within == grid.factor:  # counting is cheaper than dividing
+                block, within = block + 1, 0
+        counts[above, beside, cube, 0], counts[above, beside, cube, 1] = cells, calls
+
+
+@kernel
+def sum_around(counts, z, y, x, column):
+    """Sum of a column over a cube and those around it."""
+    cz, cy, cx, _ = counts.shape
+    total = 0.0
+    for i in range(max(z - 1, 0), min(z + 2, cz)):
+        for j in range(max(y - 1, 0), min(y + 2, cy)):
+            for k in range(max(x - 1, 0), min(x + 2, cx)):
+                total += counts[i, j, k, column]
+    return total
+
+
+@kernel
+def heard_calls(counts, cells_per_vessel):
+    """Density of vessels about a cube, and calls that each of them hears (eqs N3, N5). Shape (cz, cy, cx, 2)."""
+    cz, cy, cx, _ = counts.shape
+    calls = np.zeros((cz, cy, cx, 2))
+    for z in range(cz):
+        for y in range(cy):
+            for x in range(cx):
+                fed = sum_around(counts, z, y, x, 2) * cells_per_vessel
+                calls[z, y, x, 0] = local_density(sum_around(counts, z, y, x, 0), fed)
+                if fed > 0.0:
+                    calls[z, y, x, 1] = sum_around(counts, z, y, x, 1) / fed
+    return calls

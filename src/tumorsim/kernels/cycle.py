@@ -1,0 +1,354 @@
+"""Division, death, switching and clearance of tumour cells on the lattice (docs/theory/lattice-cells.md).
+
+Order within a step: `decide_cells` -> `place_daughters` -> `settle_daughters` -> `settle_cells`. The first two
+only propose; a voxel that two cells want goes to the one with the higher keyed priority. One block of random
+words serves a living cell for a step.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tumorsim.kernels import growth, pharmacology, resistance, vessels
+from tumorsim.kernels._jit import kernel
+from tumorsim.kernels.chance import first_event, hazard_to_probability
+from tumorsim.kernels.lattice import (
+    ALIVE,
+    ANTIGEN_LOW,
+    BY_PRODUCT,
+    BY_TURNOVER,
+    DEAD,
+    DIRECTIONS,
+    DX,
+    DY,
+    DZ,
+    FATES,
+    MHC_LOW,
+    NO_WAY,
+    NOBODY,
+    RESISTANT,
+    ROOM_BESIDE_TUMOUR,
+    STROMA,
+    TUMOUR,
+    block_of,
+    neighbour,
+    place_of,
+)
+from tumorsim.kernels.layout import DrugEffects
+from tumorsim.kernels.random import (
+    STREAM_CLEARANCE,
+    STREAM_MUTATION,
+    STREAM_TUMOUR_CELL,
+    philox,
+    to_unit,
+)
+
+# Words of a living cell's block.
+EVENT_WORD, WAY_WORD, CHANGE_WORD, PRIORITY_WORD = 0, 1, 2, 3
+# Events that compete for a cell; the deaths among them have the numbers of `lattice.FATES`.
+DIVISION = 0
+# What `fates` says of a cell that lives on and changes; larger than any fate.
+SWITCHES, REGAINS_MHC = 64, 65
+# Column of the tally after those of `lattice.FATES`.
+CLEARED = len(FATES)
+
+# Direction back from a neighbour.
+OPPOSITE = np.array(
+    [next(j for j in range(DIRECTIONS) if (DZ[j], DY[j], DX[j]) == (-DZ[i], -DY[i], -DX[i])) for i in range(DIRECTIONS)]
+)
+
+
+# --- laws -------------------------------------------------------------------------
+@kernel
+def effects_at(effects, block):
+    """What the drugs do in a block, from the (block, 8) array of `lattice.Fields`."""
+    return DrugEffects(
+        effects[block, 0],
+        effects[block, 1],
+        effects[block, 2],
+        effects[block, 3],
+        effects[block, 4],
+        effects[block, 5],
+        effects[block, 6],
+        effects[block, 7],
+    )
+
+
+@kernel
+def oxygen_factor(oxygen, normal_oxygen, host):
+    """Births against those at normal oxygen (eq. S4), both oxygens in mmHg; ``host`` is the patient's record TRAITS."""
+    local = vessels.oxygenation(oxygen / normal_oxygen, host.vessels)
+    normal = vessels.oxygenation(1.0, host.vessels)
+    return growth.hypoxic_birth_factor(local, normal, host.growth.hypoxia_half_effect)
+
+
+@kernel
+def event_rates(traits, oxygen, depot, effects, host, tissue):
+    """Rates (1/day) of division and of death by turnover, drug, hypoxia and depot (eqs S5 and S6).
+
+    Parameters
+    ----------
+    traits
+        Bits of the cell.
+    oxygen
+        mmHg in its voxel.
+    depot
+        nmol/L of the drug of TACE in its block.
+    effects
+        What systemic drugs do in its block (`layout.DrugEffects`).
+    host, tissue
+        Records TRAITS of the patient and TISSUE.
+    """
+    g, o2, p = host.growth, tissue.oxygen, tissue.penetration
+    rate, inhibition, drug = g.growth_rate, effects.births_sensitive, effects.killing_sensitive
+    if traits & RESISTANT:
+        rate *= 1.0 - host.resistance.fitness_cost
+        inhibition, drug = effects.births_resistant, effects.killing_resistant
+    division = growth.birth_rate(rate, oxygen_factor(oxygen, o2.normal_oxygen, host), inhibition) + g.turnover_rate
+    hypoxia = o2.necrosis_rate if oxygen < o2.necrosis_oxygen else 0.0
+    return division, g.turnover_rate, drug, hypoxia, pharmacology.emax(p.depot_kill_rate, depot, p.depot_ec50)
+
+
+@kernel
+def change_rates(traits, interferon, effects, host, tissue):
+    """Rates (1/day) of switching between sensitive and resistant and of regaining MHC-I (eq. S7)."""
+    r, s = host.resistance, tissue.signals
+    switching = r.switch_off_rate
+    if not traits & RESISTANT:
+        switching = resistance.to_resistant_rate(0.0, resistance.drug_stress(effects), r)
+    regained = 0.0
+    if traits & MHC_LOW:
+        regained = s.mhc_restoration_rate * growth.half_saturation(interferon, s.interferon_half_effect)
+    return switching, regained
+
+
+@kernel
+def most_events(effects, host, tissue):
+    """What `event_rates` nowhere exceed in sum, 1/day, under these (block, 8) effects."""
+    g, normal = host.growth, vessels.oxygenation(1.0, host.vessels)
+    plenty = growth.hypoxic_birth_factor(1.0, normal, g.hypoxia_half_effect)  # oxygenation ends at one
+    dying = g.turnover_rate + tissue.oxygen.necrosis_rate + tissue.penetration.depot_kill_rate
+    strongest = 0.0
+    for block in range(effects.shape[0]):
+        here = effects_at(effects, block)
+        strongest = max(strongest, here.killing_sensitive, here.killing_resistant)
+    return growth.birth_rate(g.growth_rate, plenty, 0.0) + g.turnover_rate + dying + strongest
+
+
+@kernel
+def most_changes(host, tissue):
+    """What `change_rates` never exceed in sum, 1/day."""
+    switching = max(host.resistance.switch_off_rate, resistance.to_resistant_rate(0.0, 1.0, host.resistance))
+    return switching + tissue.signals.mhc_restoration_rate
+
+
+@kernel
+def changed(traits, change):
+    """Traits of a cell after `SWITCHES` or `REGAINS_MHC`."""
+    return traits ^ (RESISTANT if change == SWITCHES else MHC_LOW)
+
+
+@kernel
+def traits_of_daughter(mother, child, clock, resistance):
+    """Traits of a new cell: its mother's and what the division adds (eq. S8); ``child`` is its id."""
+    words = philox(clock.seed, STREAM_MUTATION, child, clock.step, 0)
+    traits = mother
+    if to_unit(words[0]) < resistance.mutation_probability:
+        traits |= RESISTANT
+    if to_unit(words[1]) < resistance.antigen_loss_probability:
+        traits |= ANTIGEN_LOW
+    return traits
+
+
+# --- room -------------------------------------------------------------------------
+@kernel
+def is_free(kind, load):
+    """Whether a daughter can be placed in a voxel of this kind with so many lymphocytes."""
+    return kind == STROMA and load <= ROOM_BESIDE_TUMOUR
+
+
+@kernel
+def free_way(u, z, y, x, kind, load, grid):
+    """One of the free neighbours by a uniform draw, as 1 + direction (eq. S9); NO_WAY if there is none."""
+    free = 0
+    for direction in range(DIRECTIONS):
+        there = neighbour(z, y, x, direction, grid)
+        if there != NOBODY and is_free(kind[there], load[there]):
+            free += 1
+    chosen = int(u * free)
+    for direction in range(DIRECTIONS):
+        there = neighbour(z, y, x, direction, grid)
+        if there != NOBODY and is_free(kind[there], load[there]):
+            if chosen == 0:
+                return 1 + direction
+            chosen -= 1
+    return NO_WAY
+
+
+@kernel
+def goes_first(one, other, clock):
+    """Whether the cell with id ``one`` comes before ``other`` where both want a voxel (eq. S9)."""
+    a = philox(clock.seed, STREAM_TUMOUR_CELL, one, clock.step, 0)[PRIORITY_WORD]
+    b = philox(clock.seed, STREAM_TUMOUR_CELL, other, clock.step, 0)[PRIORITY_WORD]
+    return a > b or (a == b and one < other)
+
+
+# --- phases -----------------------------------------------------------------------
+@kernel(entry=True)
+def decide_cells(state, clock, rules, fates, first, last):
+    """Phase: what each living cell of planes ``first`` to ``last`` (exclusive) does in this step (eqs S2, S5-S7).
+
+    Parameters
+    ----------
+    state
+        `lattice.State`; ``voxels.intent`` becomes 1 + direction where a cell divides, else NO_WAY.
+    clock
+        `lattice.Clock`.
+    rules
+        `lattice.Rules`.
+    fates
+        (voxel,) uint8, filled: a fate of `lattice.FATES`, or SWITCHES or REGAINS_MHC of a cell that lives on.
+    """
+    # Bound outside of the loop: a tuple with arrays costs a count of references for each array and use.
+    grid, voxels, host, tissue = state.grid, state.voxels, rules.patient.traits, rules.tissue
+    kind, load, traits, ident = voxels.kind, voxels.load, voxels.traits, voxels.ident
+    oxygen, depot, interferon = state.fields.oxygen, state.fields.depot, state.fields.interferon
+    local_effects, intent, plane = state.fields.effects, voxels.intent, grid.ny * grid.nx
+    sheet = grid.by * grid.bx
+    own_blocks = local_effects[first // grid.factor * sheet : ((last - 1) // grid.factor + 1) * sheet]
+    events, changes = most_events(own_blocks, host, tissue), most_changes(host, tissue)
+    intent[first * plane : last * plane] = NO_WAY
+    fates[first * plane : last * plane] = ALIVE
+    for z in range(first, last):
+        for y in range(grid.ny):
+            for x in range(grid.nx):
+                voxel = (z * grid.ny + y) * grid.nx + x
+                if kind[voxel] != TUMOUR:
+                    continue
+                words = philox(clock.seed, STREAM_TUMOUR_CELL, ident[voxel], clock.step, 0)
+                event_draw, change_draw = to_unit(words[EVENT_WORD]), to_unit(words[CHANGE_WORD])
+                if event_draw >= events * clock.dt and change_draw >= changes * clock.dt:
+                    continue  # nothing happens to most cells, whatever their rates
+                block = block_of(z, y, x, grid)
+                effects, own = effects_at(local_effects, block), traits[voxel]
+                rates = event_rates(own, oxygen[voxel], depot[block], effects, host, tissue)
+                event = first_event(event_draw, rates, clock.dt)
+                if event > DIVISION:
+                    fates[voxel] = event
+                    continue
+                if event == DIVISION:
+                    intent[voxel] = free_way(to_unit(words[WAY_WORD]), z, y, x, kind, load, grid)
+                rates_of_change = change_rates(own, interferon[block], effects, host, tissue)
+                change = first_event(change_draw, rates_of_change, clock.dt)
+                if change >= 0:
+                    fates[voxel] = SWITCHES + change
+
+
+@kernel(entry=True)
+def place_daughters(state, clock, winners, counts, first, last):
+    """Phase: which proposal each voxel of planes ``first`` to ``last`` takes (eq. S9).
+
+    Reads the intents of one plane more on either side; writes only to its own planes.
+
+    Parameters
+    ----------
+    state, clock
+        `lattice.State`, `lattice.Clock`.
+    winners
+        (voxel,) uint8, filled: 1 + direction towards the mother, or NO_WAY.
+    counts
+        (nz,) int64, filled: births of each plane.
+    """
+    grid, intent, ident, plane = state.grid, state.voxels.intent, state.voxels.ident, state.grid.ny * state.grid.nx
+    winners[first * plane : last * plane] = NO_WAY
+    counts[first:last] = 0
+    # Going through the few that propose costs a twentieth of asking 26 neighbours of every free voxel.
+    for voxel in range(max(first - 1, 0) * plane, min(last + 1, grid.nz) * plane):
+        if intent[voxel] == NO_WAY:
+            continue
+        z, y, x = place_of(voxel, grid)
+        way = int(intent[voxel]) - 1
+        aimed = z + DZ[way]
+        if aimed < first or aimed >= last:
+            continue
+        target = neighbour(z, y, x, way, grid)
+        if winners[target] == NO_WAY:
+            counts[aimed] += 1
+            winners[target] = 1 + OPPOSITE[way]
+        else:
+            rival = neighbour(aimed, y + DY[way], x + DX[way], int(winners[target]) - 1, grid)
+            if goes_first(ident[voxel], ident[rival], clock):
+                winners[target] = 1 + OPPOSITE[way]
+
+
+@kernel(entry=True)
+def settle_daughters(state, clock, rules, winners, offsets, first, last):
+    """Phase: daughters enter the voxels of planes ``first`` to ``last`` and the lineage (eq. S8).
+
+    Parameters
+    ----------
+    state, clock, rules
+        `lattice.State`, `lattice.Clock`, `lattice.Rules`. The lineage must have room for all births.
+    winners
+        (voxel,) from `place_daughters`.
+    offsets
+        (nz,) int64: id of the first daughter of each plane.
+    """
+    grid, plane = state.grid, state.grid.ny * state.grid.nx
+    kind, traits, ident = state.voxels.kind, state.voxels.traits, state.voxels.ident
+    parent, clone, birth = state.lineage.parent, state.lineage.clone, state.lineage.birth
+    death, fate, last_clone = state.lineage.death, state.lineage.fate, state.lineage.last_clone
+    for z in range(first, last):
+        child = offsets[z]
+        for voxel in range(z * plane, (z + 1) * plane):
+            if winners[voxel] == NO_WAY:
+                continue
+            _, y, x = place_of(voxel, grid)
+            mother = neighbour(z, y, x, int(winners[voxel]) - 1, grid)
+            born = traits_of_daughter(traits[mother], child, clock, rules.patient.traits.resistance)
+            kind[voxel], traits[voxel], ident[voxel] = TUMOUR, born, child
+            parent[child], clone[child], birth[child] = ident[mother], born, clock.step
+            death[child], fate[child], last_clone[child] = NOBODY, ALIVE, born
+            child += 1
+
+
+@kernel(entry=True)
+def settle_cells(state, clock, rules, fates, killed, tally, first, last):
+    """Phase: deaths and changes of this step, then clearance of those dead before it (eq. S10).
+
+    Parameters
+    ----------
+    state, clock, rules
+        `lattice.State`, `lattice.Clock`, `lattice.Rules`.
+    fates
+        (voxel,) from `decide_cells`.
+    killed
+        (voxel,) uint8: BY_MEMORY, or BY_PRODUCT + number of the product, or 0; goes before any other fate.
+    tally
+        (nz, len(FATES) + 1) int64, filled for each plane: living cells afterwards, deaths by fate, voxels cleared.
+    """
+    voxels, lineage, plane = state.voxels, state.lineage, state.grid.ny * state.grid.nx
+    kind, traits, ident = voxels.kind, voxels.traits, voxels.ident
+    death, fate, last_clone = lineage.death, lineage.fate, lineage.last_clone
+    cleared = hazard_to_probability(rules.patient.traits.growth.dead_clearance_rate, clock.dt)
+    tally[first:last] = 0
+    for z in range(first, last):
+        for voxel in range(z * plane, (z + 1) * plane):
+            if kind[voxel] == TUMOUR:
+                end = min(int(killed[voxel]), BY_PRODUCT) if killed[voxel] else int(fates[voxel])
+                cell = ident[voxel]
+                if end == ALIVE or end >= SWITCHES:
+                    if end != ALIVE:
+                        traits[voxel] = changed(traits[voxel], end)
+                        last_clone[cell] = traits[voxel]
+                    end = ALIVE
+                else:
+                    # who dies in turnover is gone within hours, and leaves no dead in the patient model either
+                    kind[voxel] = STROMA if end == BY_TURNOVER else DEAD
+                    death[cell], fate[cell], last_clone[cell] = clock.step, end, traits[voxel]
+                tally[z, end] += 1
+            elif kind[voxel] == DEAD:
+                words = philox(clock.seed, STREAM_CLEARANCE, voxel, clock.step, 0)
+                if to_unit(words[0]) < cleared:
+                    kind[voxel] = STROMA
+                    tally[z, CLEARED] += 1

@@ -1,0 +1,258 @@
+"""A multigrid cycle: smooth, take what is left to a lattice of half the resolution, correct (docs/numerics/fields.md).
+
+Neighbours along an axis are told apart by coefficients and not by branches: a missing one has
+coefficient zero. Sweeps are red-black, so that a voxel depends on the other colour alone and neither
+the order of voxels nor the number of threads changes a bit. The coefficients are made in
+`kernels/steady.py`.
+
+Sources: Trottenberg, Oosterlee & Schüller 2001, Multigrid, ch. 2; Khalil & Wesseling 1992, J Comput
+Phys 98:1 (cells rather than nodes).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorsim.kernels._jit import kernel
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+RED = 0  # parity of x + y + z, smoothed before the other
+X, Y, Z = 0, 1, 2
+STRIP = 8  # rows an inner kernel takes at once, an even number: each call counts references to all of its arrays
+
+
+class Hierarchy(NamedTuple):
+    """Lattices from fine to coarse, packed one after another; level 0 is the field's own."""
+
+    shape: Ints  # (level, 3) voxels along x, y, z
+    offset: Ints  # (level,) first voxel of a level in `right` and `inverse`
+    value: Floats  # corrections of the levels from 1 on; level 0 is the field itself
+    right: Floats  # right-hand sides, concentration/day
+    inverse: Floats  # reciprocal diagonals, day
+    sink: Floats  # mean loss with the slope of saturable uptake, levels from 1 on, 1/day
+    edge: Ints  # (level, 3) first entry of an axis in the arrays below
+    below: Floats  # coupling to the neighbour below, 1/day; zero in the first voxel
+    above: Floats  # coupling to the neighbour above, 1/day; zero in the last voxel
+    own: Floats  # both couplings and the one to a fixed value at the face, 1/day
+    inflow: Floats  # supply by a fixed value at the face, concentration/day; level 0 alone
+    fill: Floats  # share of a voxel's width in that of the coarse voxel it belongs to
+    other: Ints  # second coarse voxel that a correction is interpolated from
+    near: Floats  # weight of the coarse voxel it belongs to
+    far: Floats  # weight of the second
+
+
+class Level(NamedTuple):
+    """What one level is smoothed with: arrays over (z, y, x), and couplings along each axis."""
+
+    value: Floats
+    right: Floats
+    inverse: Floats
+    west: Floats
+    east: Floats
+    south: Floats
+    north: Floats
+    down: Floats
+    up: Floats
+
+
+# --- one level ----------------------------------------------------------------------
+
+
+@kernel
+def reciprocal(x):
+    """One over ``x``, and zero for zero: a voxel that exchanges with nothing is left as it is."""
+    return 1.0 / x if x > 0.0 else 0.0
+
+
+@kernel
+def values_of(c, h, level):
+    """Values of one level: the field itself, or the correction. Flat."""
+    if level == 0:
+        return c
+    first = h.offset[level] - h.offset[1]
+    return h.value[first : first + h.shape[level, X] * h.shape[level, Y] * h.shape[level, Z]]
+
+
+@kernel
+def boxed(packed, h, level, first):
+    """The part of a packed array from ``first`` on that belongs to one level, as an array over z, y, x.
+
+    Loops over x in such an array compile to vector code; flat ones with computed indices do not.
+    """
+    nx, ny, nz = h.shape[level, X], h.shape[level, Y], h.shape[level, Z]
+    return packed[first : first + nx * ny * nz].reshape(nz, ny, nx)
+
+
+@kernel
+def along(packed, h, level, axis):
+    """The part of a packed line that belongs to one axis of one level."""
+    first = h.edge[level, axis]
+    return packed[first : first + h.shape[level, axis]]
+
+
+@kernel
+def open_level(c, h, level):
+    """`Level` with the arrays of one level."""
+    nx, ny, nz = h.shape[level, X], h.shape[level, Y], h.shape[level, Z]
+    return Level(
+        values_of(c, h, level).reshape(nz, ny, nx),
+        boxed(h.right, h, level, h.offset[level]), boxed(h.inverse, h, level, h.offset[level]),
+        along(h.below, h, level, X), along(h.above, h, level, X), along(h.below, h, level, Y),
+        along(h.above, h, level, Y), along(h.below, h, level, Z), along(h.above, h, level, Z),
+    )  # fmt: skip
+
+
+@kernel
+def balance_rows(out, at, z, first, last):
+    """Right-hand side with what the six neighbours give, for rows from ``first`` to ``last`` (exclusive) (eq. F10).
+
+    ``out`` (strip, x) in concentration/day begins with row ``first``.
+    """
+    value, right, west, east = at.value, at.right, at.west, at.east
+    nz, ny, nx = value.shape
+    down, up, to_down, to_up = at.down[z], at.up[z], max(z - 1, 0), min(z + 1, nz - 1)
+    for y in range(first, last):
+        south, north, to_south, to_north = at.south[y], at.north[y], max(y - 1, 0), min(y + 1, ny - 1)
+        i = y - first
+        for x in range(nx):
+            out[i, x] = right[z, y, x] + (
+                (south * value[z, to_south, x] + north * value[z, to_north, x])
+                + (down * value[to_down, y, x] + up * value[to_up, y, x])
+            )
+        for x in range(1, nx - 1):
+            out[i, x] = out[i, x] + (west[x] * value[z, y, x - 1] + east[x] * value[z, y, x + 1])
+        if nx > 1:
+            out[i, 0] = out[i, 0] + east[0] * value[z, y, 1]
+            out[i, nx - 1] = out[i, nx - 1] + west[nx - 1] * value[z, y, nx - 2]
+
+
+@kernel
+def smooth_plane(at, colour, z, out):
+    """Gauss-Seidel step of the voxels of one colour in one plane (eq. F13); ``out`` is (strip, x)."""
+    value, inverse = at.value, at.inverse
+    ny, nx = value.shape[1], value.shape[2]
+    for first in range(0, ny, STRIP):
+        last = min(first + STRIP, ny)
+        balance_rows(out, at, z, first, last)
+        for y in range(first, last):
+            odd, i = (colour + y + z) & 1, y - first
+            for x in range(nx):
+                value[z, y, x] = out[i, x] * inverse[z, y, x] if (x & 1) == odd else value[z, y, x]
+
+
+@kernel(entry=True)
+def smooth(c, h, level, first, last):
+    """Phase: one red-black sweep of the planes from ``first`` to ``last`` (exclusive) (eq. F13).
+
+    Black follows one plane behind, while the planes are in the cache. It leaves out the planes
+    next to another piece, whose red voxels may not be done: `smooth_seams` takes them.
+    """
+    at = open_level(c, h, level)
+    nz = at.value.shape[0]
+    out = np.empty((STRIP, at.value.shape[2]))
+    for z in range(first, last + 1):
+        if z < last:
+            smooth_plane(at, RED, z, out)
+        behind = z - 1
+        if behind >= first and (behind > first or first == 0) and (behind < last - 1 or last == nz):
+            smooth_plane(at, 1 - RED, behind, out)
+
+
+@kernel(entry=True)
+def smooth_seams(c, h, level, first, last):
+    """Phase: what `smooth` left out, in the same pieces."""
+    at = open_level(c, h, level)
+    out = np.empty((STRIP, at.value.shape[2]))
+    if first > 0:
+        smooth_plane(at, 1 - RED, first, out)
+    if last < at.value.shape[0] and (last - 1 > first or first == 0):
+        smooth_plane(at, 1 - RED, last - 1, out)
+
+
+# --- between levels -------------------------------------------------------------------
+
+
+@kernel
+def average_rows(coarse, z, first, last, rows, fill_x, fill_y, fill_z):
+    """Add rows from ``first`` to ``last`` of plane ``z`` to the coarse ones they belong to, by volume (eq. F14).
+
+    ``rows`` (strip, x) begins with row ``first``.
+    """
+    nx = rows.shape[1]
+    pairs, deep = nx // 2, z // 2
+    for y in range(first, last):
+        i, wide, weight = y - first, y // 2, fill_y[y] * fill_z[z]
+        for x in range(pairs):
+            coarse[deep, wide, x] += weight * (fill_x[2 * x] * rows[i, 2 * x] + fill_x[2 * x + 1] * rows[i, 2 * x + 1])
+        if nx % 2 == 1:
+            coarse[deep, wide, pairs] += weight * (fill_x[nx - 1] * rows[i, nx - 1])
+
+
+@kernel(entry=True)
+def restrict(c, h, level, first, last):
+    """Phase: residuals of ``level`` to the right-hand side of the next, whose planes ``first`` to ``last`` are filled.
+
+    The correction there starts from zero.
+    """
+    at, below = open_level(c, h, level), open_level(c, h, level + 1)
+    value, inverse, target, correction = at.value, at.inverse, below.right, below.value
+    nz, ny, nx = value.shape
+    fill_x, fill_y, fill_z = along(h.fill, h, level, X), along(h.fill, h, level, Y), along(h.fill, h, level, Z)
+    out = np.empty((STRIP, nx))
+    target[first:last] = 0.0
+    correction[first:last] = 0.0
+    for z in range(2 * first, min(2 * last, nz)):
+        for south in range(0, ny, STRIP):
+            north = min(south + STRIP, ny)
+            balance_rows(out, at, z, south, north)
+            for y in range(south, north):
+                for x in range(nx):
+                    out[y - south, x] = out[y - south, x] - value[z, y, x] * reciprocal(inverse[z, y, x])
+            average_rows(target, z, south, north, out, fill_x, fill_y, fill_z)
+
+
+@kernel(entry=True)
+def correct(c, h, level, first, last):
+    """Phase: the correction of the next level, interpolated to the planes ``first`` to ``last`` (eq. F15)."""
+    value, below = open_level(c, h, level).value, open_level(c, h, level + 1).value
+    ny, nx = value.shape[1], value.shape[2]
+    other_x, near_x, far_x = along(h.other, h, level, X), along(h.near, h, level, X), along(h.far, h, level, X)
+    other_y, near_y, far_y = along(h.other, h, level, Y), along(h.near, h, level, Y), along(h.far, h, level, Y)
+    other_z, near_z, far_z = along(h.other, h, level, Z), along(h.near, h, level, Z), along(h.far, h, level, Z)
+    mixed = np.empty(below.shape[2])
+    for z in range(first, last):
+        deep, deeper = z // 2, other_z[z]
+        for y in range(ny):
+            wide, wider = y // 2, other_y[y]
+            a, b = near_z[z] * near_y[y], near_z[z] * far_y[y]
+            d, e = far_z[z] * near_y[y], far_z[z] * far_y[y]
+            for x in range(mixed.size):
+                mixed[x] = (a * below[deep, wide, x] + b * below[deep, wider, x]) + (
+                    d * below[deeper, wide, x] + e * below[deeper, wider, x]
+                )
+            for x in range(nx):
+                value[z, y, x] += near_x[x] * mixed[x // 2] + far_x[x] * mixed[other_x[x]]
+
+
+# --- the whole cycle ----------------------------------------------------------------
+
+
+@kernel(entry=True)
+def cycle_below(c, h, level, sweeps):
+    """One V-cycle from ``level`` down to the deepest, a single voxel, and back."""
+    deepest = h.shape.shape[0] - 1
+    for lower in range(level, deepest):
+        for _ in range(sweeps):
+            smooth(c, h, lower, 0, h.shape[lower, Z])
+        restrict(c, h, lower, 0, h.shape[lower + 1, Z])
+    smooth(c, h, deepest, 0, 1)
+    for k in range(deepest - level):
+        upper = deepest - 1 - k
+        correct(c, h, upper, 0, h.shape[upper, Z])
+        for _ in range(sweeps):
+            smooth(c, h, upper, 0, h.shape[upper, Z])

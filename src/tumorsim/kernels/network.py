@@ -1,0 +1,352 @@
+"""Vessels of the lattice: they age, sprout, are embolised and reopen (docs/theory/lattice-vessels.md).
+
+One thread does it all: vessels are a few per cent of the voxels. Nothing depends on the order of the table.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tumorsim.kernels import vessels
+from tumorsim.kernels._jit import kernel
+from tumorsim.kernels.calls import CALL_CUBE, SPROUTING_SENSITIVE, call_counts, heard_calls
+from tumorsim.kernels.chance import hazard_to_probability
+from tumorsim.kernels.growth import positive_part
+from tumorsim.kernels.lattice import (
+    DIRECTIONS,
+    DX,
+    DY,
+    DZ,
+    EMBOLISED,
+    LENGTHS,
+    LOST,
+    NOBODY,
+    OPEN,
+    STROMA,
+    VESSEL,
+    block_of,
+    neighbour,
+    place_of,
+    room,
+)
+from tumorsim.kernels.random import (
+    STREAM_EMBOLISATION,
+    STREAM_SPROUTING,
+    STREAM_VESSEL,
+    philox,
+    to_unit,
+    uniform,
+)
+
+LOSS, REOPENING = 0, 1  # items of STREAM_VESSEL, numbered by vessel and by segment
+
+
+# --- laws ---------------------------------------------------------------------------
+
+
+@kernel
+def aged_maturity(maturity, occupancy, dt, p):
+    """Maturity after ``dt`` days at this occupancy, exactly (eq. N1); pruning takes vessels, not maturity."""
+    change = vessels.maturation(maturity, occupancy, p) - vessels.maturity_return(maturity, p)
+    at_none = vessels.maturation(0.0, occupancy, p) - vessels.maturity_return(0.0, p)
+    at_full = vessels.maturation(1.0, occupancy, p) - vessels.maturity_return(1.0, p)
+    rate = at_none - at_full  # the laws are linear in maturity
+    if rate == 0.0:
+        return maturity
+    aged = maturity + change / rate * hazard_to_probability(rate, dt)
+    return 1.0 if aged > 1.0 else positive_part(aged)
+
+
+@kernel
+def living_on_tumour(density):
+    """Share of vessels that live on the VEGF of tumour (eq. N2): all where it is short of vessels, none without it."""
+    return 1.0 if density < 1.0 else 2.0 - density
+
+
+@kernel
+def loss_rate(occupancy, embolised, density, volume, p):
+    """Hazard of a vessel voxel, 1/day (eq. N2): pruning, and the regression of capacity (eq. V5) at this density.
+
+    ``embolised`` is 0 or 1, ``volume`` that of the tumour, mL.
+    """
+    regression = -vessels.capacity_change(0.0, 1.0, volume, 0.0, 0.0, p) * 0.5 * (2.0 - density)
+    closed = -vessels.capacity_change(0.0, 1.0, 0.0, 0.0, embolised, p)
+    pruning = p.pruning_rate * vessels.pruning_excess(occupancy, p) * living_on_tumour(density)
+    return pruning + regression + closed
+
+
+@kernel
+def sprouting_rate(heard, density, vegf, p):
+    """Sprouts per open vessel voxel and day (eq. N6).
+
+    ``heard`` are the cells with a free VEGF axis that call, for each cell that the vessel feeds. Capacity adds the
+    less to density the more of it there is (eq. V1).
+    """
+    return vessels.capacity_change(heard * 0.5 * (2.0 - density) ** 2, 0.0, 0.0, vegf, 0.0, p)
+
+
+# --- ageing -------------------------------------------------------------------------
+
+
+@kernel(entry=True)
+def age_vessels(state, count, volume, clock, rules):
+    """Phase: vessels mature, are pruned, regress, and reopen after embolisation (eqs N1-N4).
+
+    Parameters
+    ----------
+    state
+        `lattice.State`; rows of lost vessels become LOST, their voxels STROMA.
+    count
+        Rows of vessels in use.
+    volume
+        Volume of the tumour that the lattice stands for, mL.
+    clock, rules
+        `lattice.Clock`, `lattice.Rules`.
+    """
+    p = rules.patient.traits.vessels
+    effects, kind = state.fields.effects, state.voxels.kind
+    voxel, maturity, flow = state.vessels.voxel, state.vessels.maturity, state.vessels.state
+    ident, segment = state.vessels.ident, state.vessels.segment
+    reopening = hazard_to_probability(p.recanalisation_rate, clock.dt)
+    calls = heard_calls(call_counts(state, count), rules.tissue.network.cells_per_vessel)
+    for row in range(count):
+        if flow[row] == LOST:
+            continue
+        z, y, x = place_of(voxel[row], state.grid)
+        occupancy = effects[block_of(z, y, x, state.grid), SPROUTING_SENSITIVE]
+        maturity[row] = aged_maturity(maturity[row], occupancy, clock.dt, p)
+        embolised = 1.0 if flow[row] == EMBOLISED else 0.0
+        density = calls[z // CALL_CUBE, y // CALL_CUBE, x // CALL_CUBE, 0]
+        rate = loss_rate(occupancy, embolised, density, volume, p)
+        draw = uniform(clock.seed, STREAM_VESSEL, ident[row], clock.step, LOSS)
+        if draw < rate * clock.dt and draw < hazard_to_probability(rate, clock.dt):  # the former is the larger
+            flow[row] = LOST
+            kind[voxel[row]] = STROMA
+        elif (
+            flow[row] == EMBOLISED
+            and uniform(clock.seed, STREAM_VESSEL, segment[row], clock.step, REOPENING) < reopening
+        ):
+            flow[row] = OPEN
+
+
+# --- where a sprout goes ------------------------------------------------------------
+
+
+@kernel
+def along(a, b):
+    """Scalar product of two directions, in voxels squared."""
+    return DZ[a] * DZ[b] + DY[a] * DY[b] + DX[a] * DX[b]
+
+
+@kernel
+def straight_on(z, y, x, segment, segment_at, grid):
+    """Whether a vessel voxel is an end of its segment, and the direction straight on from there.
+
+    It is an end when no two of its neighbours in the segment are more than a right angle apart. Straight on is
+    away from them; NOBODY where there are none.
+    """
+    beside = np.empty(DIRECTIONS, dtype=np.int64)
+    found = 0
+    for direction in range(DIRECTIONS):
+        other = neighbour(z, y, x, direction, grid)
+        if other != NOBODY and segment_at[other] == segment:
+            for i in range(found):
+                if along(beside[i], direction) < 0:
+                    return False, NOBODY
+            beside[found] = direction
+            found += 1
+    best, ahead = 0.0, NOBODY
+    for direction in range(DIRECTIONS):
+        away = 0
+        for i in range(found):
+            away -= along(beside[i], direction)
+        if away / LENGTHS[direction] > best:
+            best, ahead = away / LENGTHS[direction], direction
+    return True, ahead
+
+
+@kernel
+def uphill(signal, z, y, x, grid):
+    """Unit vector (z, y, x) towards more of a signal of blocks; zeros where it is level."""
+    bz, by, bx = z // grid.factor, y // grid.factor, x // grid.factor
+    z0, z1, y0, y1 = max(bz - 1, 0), min(bz + 1, grid.bz - 1), max(by - 1, 0), min(by + 1, grid.by - 1)
+    x0, x1 = max(bx - 1, 0), min(bx + 1, grid.bx - 1)
+    up = (signal[(z1 * grid.by + by) * grid.bx + bx] - signal[(z0 * grid.by + by) * grid.bx + bx]) / max(z1 - z0, 1)
+    back = (signal[(bz * grid.by + y1) * grid.bx + bx] - signal[(bz * grid.by + y0) * grid.bx + bx]) / max(y1 - y0, 1)
+    right = (signal[(bz * grid.by + by) * grid.bx + x1] - signal[(bz * grid.by + by) * grid.bx + x0]) / max(x1 - x0, 1)
+    length = math.sqrt(up * up + back * back + right * right)
+    if length == 0.0:
+        return 0.0, 0.0, 0.0
+    return up / length, back / length, right / length
+
+
+@kernel
+def is_free(voxel, voxels):
+    """Whether a vessel may grow into a voxel: stroma whose lymphocytes find room there."""
+    return voxel != NOBODY and voxels.kind[voxel] == STROMA and voxels.load[voxel] <= room(VESSEL)
+
+
+@kernel
+def sprout_target(z, y, x, ahead, draws, state, persistence):
+    """Voxel that a sprout takes (eq. N7), or NOBODY.
+
+    ``draws`` decide whether it goes straight on (``ahead``) and, if not, which way.
+    """
+    grid = state.grid
+    if ahead != NOBODY and draws[0] < persistence:
+        target = neighbour(z, y, x, ahead, grid)
+        if is_free(target, state.voxels):
+            return target
+    up, back, right = uphill(state.fields.vegf, z, y, x, grid)
+    weights, total = np.zeros(DIRECTIONS), 0.0
+    for direction in range(DIRECTIONS):
+        if is_free(neighbour(z, y, x, direction, grid), state.voxels):
+            climb = (DZ[direction] * up + DY[direction] * back + DX[direction] * right) / LENGTHS[direction]
+            weights[direction] = positive_part(1.0 + climb) / LENGTHS[direction] ** 2
+            total += weights[direction]
+    left, chosen = draws[1] * total, NOBODY
+    for direction in range(DIRECTIONS):
+        if weights[direction] > 0.0:
+            chosen = direction
+            if left < weights[direction]:
+                break
+            left -= weights[direction]
+    return neighbour(z, y, x, chosen, grid) if chosen != NOBODY else NOBODY
+
+
+# --- sprouting ----------------------------------------------------------------------
+
+
+@kernel
+def propose_sprouts(state, count, clock, rules):
+    """Per row: voxel that its sprout wants or NOBODY, priority, and whether it branches off (eqs N6-N7)."""
+    grid, network, p = state.grid, rules.tissue.network, rules.patient.traits.vessels
+    voxel, segment, flow = state.vessels.voxel, state.vessels.segment, state.vessels.state
+    ident, vegf = state.vessels.ident, state.fields.vegf
+    wanted, priority = np.full(count, NOBODY), np.zeros(count, dtype=np.uint64)
+    branches = np.zeros(count, dtype=np.bool_)
+    segment_at = np.full(state.voxels.kind.size, NOBODY, dtype=np.int32)
+    for row in range(count):
+        if flow[row] != LOST:
+            segment_at[voxel[row]] = segment[row]
+    calls = heard_calls(call_counts(state, count), network.cells_per_vessel)
+    for row in range(count):
+        if flow[row] != OPEN:
+            continue
+        z, y, x = place_of(voxel[row], grid)
+        here = calls[z // CALL_CUBE, y // CALL_CUBE, x // CALL_CUBE]
+        rate = sprouting_rate(here[1], here[0], vegf[block_of(z, y, x, grid)], p)
+        words = philox(clock.seed, STREAM_SPROUTING, ident[row], clock.step, 0)
+        draw = to_unit(words[0])
+        if draw < rate * clock.dt and draw < hazard_to_probability(rate, clock.dt):  # the former is the larger
+            end, ahead = straight_on(z, y, x, segment[row], segment_at, grid)
+            draws = (to_unit(words[1]), to_unit(words[2]))
+            wanted[row] = sprout_target(z, y, x, ahead, draws, state, network.tip_persistence)
+            priority[row], branches[row] = words[3], not end
+    return wanted, priority, branches
+
+
+@kernel
+def order_by(keys, rows):
+    """Sort rows by their keys in place (Shell sort: NumPy's costs seconds of compilation)."""
+    gap = 1
+    while gap < rows.size // 3:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for i in range(gap, rows.size):
+            row, j = rows[i], i
+            while j >= gap and keys[rows[j - gap]] > keys[row]:
+                rows[j] = rows[j - gap]
+                j -= gap
+            rows[j] = row
+        gap //= 3
+
+
+@kernel
+def winning_rows(wanted, priority, ident):
+    """Rows whose proposals win, ordered by the voxel wanted: the highest priority, then the lowest ident."""
+    rows, proposals = np.empty(wanted.size, dtype=np.int64), 0
+    for row in range(wanted.size):
+        if wanted[row] != NOBODY:
+            rows[proposals] = row
+            proposals += 1
+    winners, n = np.empty(proposals, dtype=np.int64), 0
+    order_by(wanted, rows[:proposals])
+    for row in rows[:proposals]:
+        if n > 0 and wanted[row] == wanted[winners[n - 1]]:
+            best = winners[n - 1]
+            if priority[row] > priority[best] or (priority[row] == priority[best] and ident[row] < ident[best]):
+                winners[n - 1] = row
+        else:
+            winners[n] = row
+            n += 1
+    return winners[:n]
+
+
+@kernel(entry=True)
+def sprout_vessels(state, count, next_ident, next_segment, clock, rules):
+    """Phase: open vessels sprout into free stroma where tumour calls for them (eqs N6-N7).
+
+    Parameters
+    ----------
+    state
+        `lattice.State`; new vessels follow row ``count``, in order of voxel, and their voxels become VESSEL.
+    count
+        Rows of vessels in use.
+    next_ident, next_segment
+        Numbers of the next vessel and of the next segment.
+    clock, rules
+        `lattice.Clock`, `lattice.Rules`.
+
+    Returns
+    -------
+    tuple of int
+        New count, next ident, next segment. A count below zero: the arrays are too short, minus count rows are
+        needed, and nothing has changed.
+    """
+    wanted, priority, branches = propose_sprouts(state, count, clock, rules)
+    parents = winning_rows(wanted, priority, state.vessels.ident)
+    if count + parents.size > state.vessels.ident.size:
+        return -(count + parents.size), next_ident, next_segment
+    ident, segment, voxel = state.vessels.ident, state.vessels.segment, state.vessels.voxel
+    maturity, flow, born, kind = state.vessels.maturity, state.vessels.state, state.vessels.born, state.voxels.kind
+    for parent in parents:
+        ident[count], voxel[count], born[count] = next_ident, wanted[parent], clock.step
+        segment[count] = next_segment if branches[parent] else segment[parent]
+        maturity[count], flow[count] = rules.patient.traits.vessels.baseline_maturity, OPEN
+        kind[wanted[parent]] = VESSEL
+        next_segment += int(branches[parent])
+        next_ident += 1
+        count += 1
+    return count, next_ident, next_segment
+
+
+# --- embolisation and housekeeping --------------------------------------------------
+
+
+@kernel(entry=True)
+def embolise(state, count, session, fraction, clock):
+    """A TACE session closes each open segment with probability ``fraction`` (eq. N8); returns the rows closed."""
+    segment, flow = state.vessels.segment, state.vessels.state
+    closed = 0
+    for row in range(count):
+        if flow[row] == OPEN and uniform(clock.seed, STREAM_EMBOLISATION, segment[row], session, 0) < fraction:
+            flow[row] = EMBOLISED
+            closed += 1
+    return closed
+
+
+@kernel(entry=True)
+def close_up_vessels(state, count):
+    """Phase: drop the rows of lost vessels, keeping the order of the others; returns the new count."""
+    ident, segment, voxel = state.vessels.ident, state.vessels.segment, state.vessels.voxel
+    maturity, flow, born = state.vessels.maturity, state.vessels.state, state.vessels.born
+    kept = 0
+    for row in range(count):
+        if flow[row] != LOST:
+            ident[kept], segment[kept], voxel[kept] = ident[row], segment[row], voxel[row]
+            maturity[kept], flow[kept], born[kept] = maturity[row], flow[row], born[row]
+            kept += 1
+    return kept
