@@ -17,7 +17,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from tumorsim.cohort import VirtualPatients, draw, individual
 from tumorsim.cohort.assignment import meant_for_treatment
@@ -31,9 +30,9 @@ from tumorsim.params.base import Process
 from tumorsim.params.design import Design
 from tumorsim.params.disease import Disease
 from tumorsim.params.output import Output
+from tumorsim.params.packing import procedures, records
 from tumorsim.params.population import Population
 from tumorsim.params.salvage import Salvage
-from tumorsim.params.tace import TaceModel
 from tumorsim.variables import VARIABLES, VISITS, TrialData
 
 # keeps every state of 20 patients within 3e-6 of the exact solution (docs/numerics/integrator.md)
@@ -208,45 +207,26 @@ def _visit_events(study: Study, numbers: Ints) -> tuple[EventTable, int]:
     return EventTable.of(Rows.concatenate(rows), numbers.size), planned.size + first
 
 
-def _records(dtype: np.dtype[np.void], values: Floats) -> Records:
-    """Columns of ``values`` (n, fields) as the first fields of records of ``dtype``."""
-    out = np.zeros(values.shape[0], dtype)
-    for name, column in zip(dtype.names or (), values.T, strict=False):
-        out[name] = column
-    return out
-
-
 def _each(definitions: Sequence[Process], dtype: np.dtype[np.void], stops: Floats, numbers: Ints, seed: int) -> Records:
     """Individual parameters of every drug or product, shape (n, definitions)."""
     out = np.zeros((numbers.size, len(definitions)), dtype)
     for i, definition in enumerate(definitions):
         name = str(getattr(definition, "name", ""))
-        out[:, i] = _records(dtype, individual(definition, name, numbers, seed))
+        out[:, i] = records(dtype, individual(definition, name, numbers, seed))
         out[:, i]["until_progression"] = stops[i]
-    return out
-
-
-def _procedure(model: TaceModel) -> Records:
-    """One procedure with its law of necrosis as quantiles of a Beta law (eq. T2)."""
-    out = _records(layout.PROCEDURE, np.array([model.values()]))
-    mean, sd = model.necrosis_mean.value, model.necrosis_sd.value
-    concentration = mean * (1.0 - mean) / sd**2 - 1.0
-    share = np.linspace(0.0, 1.0, layout.QUANTILES)
-    out["necrosis_quantiles"] = special.betaincinv(mean * concentration, (1.0 - mean) * concentration, share)
     return out
 
 
 def _cohort(study: Study, arm: Arm, patients: VirtualPatients, roster: Roster, events: EventTable) -> layout.Cohort:
     """Inputs of the kernel for one arm."""
     stops = stop_rules(arm.treatments, roster)
-    procedures = [_procedure(model) for model in roster.procedures]
     table = np.zeros(events.time.size, layout.EVENT)
     table["time"], table["kind"], table["index"], table["value"] = events.time, events.kind, events.index, events.value
     return layout.Cohort(
         patients.traits,
         _each(roster.drugs, layout.DRUG, stops.drugs.astype(float), patients.number, study.seed),
         _each(roster.products, layout.PRODUCT, stops.products.astype(float), patients.number, study.seed),
-        np.concatenate(procedures) if procedures else np.zeros(1, layout.PROCEDURE),
+        procedures(roster.procedures),
         patients.lesion_offset,
         patients.lesions,
         events.offset,

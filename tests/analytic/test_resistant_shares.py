@@ -87,6 +87,7 @@ def test_crossings_fall_where_the_stored_trajectories_cross() -> None:
 
 
 @pytest.mark.parametrize("patients", [15, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_crossings_are_as_accurate_as_the_states(patients: int) -> None:
     study = study_of(crossing_scenario(patients, traced=0))
     usual, tight = (run_trial(study, threads=2, relative_tolerance=r) for r in (1e-6, 1e-9))

@@ -181,6 +181,7 @@ def test_any_file_is_a_scenario_or_a_scenario_error(study, text):
 
 @given(st.sampled_from(sorted(set(Scenario.model_fields) - {"scenario"})), TREE)
 @settings(max_examples=60, **SLOW)
+@pytest.mark.slow
 def test_any_value_of_any_block_is_a_scenario_or_a_scenario_error(study, key, tree):
     scenario = loaded(study, "extends: study.yaml\n" + json.dumps({key: tree})[1:-1] + "\n")
     if scenario is not None:

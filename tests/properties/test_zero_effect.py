@@ -102,11 +102,11 @@ def clones_without_halting(case: Case, y: np.ndarray, slot: int) -> list[float]:
     g, r, v = t["growth"], t["resistance"], t["vessels"]
     base = BODY + slot * (layout.LESION_HEAD + 2)
     _flow, oxygen, vegf, volume = lesion_supply(y, base, patient)
-    effects = pharmacology.drug_effects(y, patient)
+    effects = pharmacology.drug_effects(y, 1.0, patient)
     s, res, a, ra = y[base : base + 4]
     cells = s + res + a + ra
     (p,) = case.products
-    permitted = killing.permitted(oxygen, vegf, v["vegf_half_effect"], t["suppression"])
+    permitted = killing.permitted(oxygen, vegf, v["vegf_half_effect"], 1.0, t["suppression"])
     permitted *= killing.access(volume, t["trafficking"])
     reached = killing.engagement(y[base + layout.LESION_HEAD], cells, p["half_e_to_t"]) * permitted
     low = p["kill_rate"] * (reached * (1.0 - effects.effectors))

@@ -1,0 +1,252 @@
+"""Supply of the lattice: oxygen, signals and drugs in balance with the tissue, and what the drugs do.
+
+Equations: docs/theory/lattice-fields.md; solver: docs/numerics/fields.md.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tumorsim.kernels import exchange
+from tumorsim.kernels.exchange import BlockLaw, Contents, VesselList
+from tumorsim.kernels.lattice import DEAD, STROMA, TUMOUR, VESSEL, Grid, Rules, State
+from tumorsim.kernels.layout import DRUG_STATES
+from tumorsim.kernels.steady import Tissue
+from tumorsim.lattice.crew import Crew
+from tumorsim.lattice.fields import Balance, Floats, Lattice, SteadyField
+
+PATIENCE = 15  # cycles from where the field is, before it starts again from zero
+OXYGEN_TOLERANCE = 1e-3  # at 3e-3: mean error 0.01 mmHg if solved every three hours (docs/numerics/fields.md)
+SIGNAL_TOLERANCE = 3e-3
+PLASMA = 1.0  # the drug field is relative to plasma
+SIGNALS = ("vegf", "interferon", "chemokine", "suppressors", "drug", "depot")
+NOTHING_TO_DO = Balance(0, 0.0, True)
+
+
+class Supply:
+    """Brings ``state.fields`` into balance with the tissue, from the fields of before.
+
+    It keeps nothing from one call to the next, so a resumed run needs nothing but the state.
+
+    Parameters
+    ----------
+    grid
+        `Grid`.
+    rules
+        `Rules`; replace ``rules`` when the patient's records are replaced.
+    crew
+        Threads; no bit depends on them.
+    oxygen_tolerance, signal_tolerance
+        Residual against supply at which a solve stops.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        rules: Rules,
+        crew: Crew,
+        oxygen_tolerance: float = OXYGEN_TOLERANCE,
+        signal_tolerance: float = SIGNAL_TOLERANCE,
+    ) -> None:
+        self.grid, self.rules, self.crew = grid, rules, crew
+        self.oxygen_tolerance, self.signal_tolerance = oxygen_tolerance, signal_tolerance
+        tissue = rules.tissue
+        self._slice = grid.nz == 1  # a cycle leaves less surely little of a slice, which costs little to look at
+        voxels = Lattice(grid.nz, grid.ny, grid.nx, grid.spacing)
+        self._oxygen = SteadyField(voxels, float(tissue.oxygen.diffusivity))
+        self.blocks = Lattice(grid.bz, grid.by, grid.bx, grid.spacing * grid.factor)
+        diffusivities = {
+            "vegf": tissue.signals.vegf_diffusivity,
+            "interferon": tissue.signals.interferon_diffusivity,
+            "chemokine": tissue.signals.chemokine_diffusivity,
+            "suppressors": tissue.signals.suppressor_diffusivity,
+            "drug": tissue.penetration.drug_diffusivity,
+            "depot": tissue.penetration.depot_diffusivity,
+        }
+        last = edge_widths(grid)
+        self._signals = {
+            name: SteadyField(self.blocks, float(d), last=last, storage=self._oxygen)
+            for name, d in diffusivities.items()
+        }
+        self._contents = Contents(*(np.zeros(self.blocks.voxels) for _ in Contents._fields))
+        self._loss, self._gain = np.zeros(self.blocks.voxels), np.zeros(self.blocks.voxels)
+
+    # --- oxygen -----------------------------------------------------------------------
+
+    def solve_oxygen(self, state: State, vessel_count: int) -> Balance:
+        """Balance ``state.fields.oxygen`` (eqs. X1, X2).
+
+        Parameters
+        ----------
+        state
+            Kinds of voxels, and the vessel table, of which the first ``vessel_count`` rows are in use.
+        vessel_count
+            Rows in use.
+
+        Returns
+        -------
+        Balance
+            How the solve ended. Where no vessel is open oxygen is zero.
+        """
+        oxygen = self.rules.tissue.oxygen
+        found = self.list_vessels(state, vessel_count)
+        if not found.flow.any():
+            state.fields.oxygen.fill(0.0)
+            return NOTHING_TO_DO
+        uptake = np.zeros(4)
+        uptake[TUMOUR], uptake[DEAD] = oxygen.tumour_uptake, 0.0
+        uptake[[STROMA, VESSEL]] = oxygen.stroma_uptake
+        tissue = Tissue(
+            half=float(oxygen.half_uptake),
+            kinds=state.voxels.kind,
+            uptake=uptake,
+            place=found.place,
+            exchange=float(oxygen.vessel_exchange) * found.flow,
+            source=float(oxygen.blood_oxygen),
+        )
+        field, solver = state.fields.oxygen, self._oxygen
+        ended = solver.solve(field, tissue, self.crew, self.oxygen_tolerance, PATIENCE, last_look=self._slice)
+        if not ended.converged:
+            # saturated uptake has no slope, so from far above, as after embolisation, cycles can stand still;
+            # from below they rise to the solution
+            field.fill(0.0)
+            ended = solver.solve(field, tissue, self.crew, self.oxygen_tolerance, last_look=self._slice)
+        self._keep_within(field, oxygen.blood_oxygen)
+        return ended
+
+    def _keep_within(self, field: Floats, highest: float) -> None:
+        """Take back what a solve left below zero or above the highest possible."""
+        self.crew.run(exchange.keep_within, field.size, field, float(highest), voxels=field.size)
+
+    def list_vessels(self, state: State, vessel_count: int) -> VesselList:
+        """Vessels in use in the order of voxels, whatever the order of their table."""
+        order = np.argsort(state.vessels.voxel[:vessel_count], kind="stable")
+        found = VesselList(np.empty(order.size, dtype=np.int32), np.empty(order.size), np.empty(order.size))
+        exchange.list_vessels(found, order, state.vessels, self.rules.patient.traits.vessels)
+        return found
+
+    # --- signals and drugs ----------------------------------------------------------------
+
+    def solve_signals(
+        self, state: State, vessel_count: int, lymphocyte_count: int, depot_level: float
+    ) -> dict[str, Balance]:
+        """Balance the fields of blocks (eqs. X3-X8); oxygen must be that of the tissue already.
+
+        Parameters
+        ----------
+        state
+            The lattice.
+        vessel_count, lymphocyte_count
+            Rows in use of both tables.
+        depot_level
+            Drug in embolised vessels now, nmol/L (`depot_now`).
+
+        Returns
+        -------
+        dict of Balance
+            By the name of the field.
+        """
+        found = self.list_vessels(state, vessel_count)
+        contents, crew, blocks = self._contents, self.crew, self.blocks.voxels
+        exchange.count_engaged(contents.engaged, state.lymphocytes, lymphocyte_count, self.grid)
+        crew.run(exchange.gather_blocks, self.grid.bz, contents, state, found, self.rules,
+                 voxels=state.voxels.kind.size)  # fmt: skip
+        signals, fields = self.rules.tissue.signals, state.fields
+        ended = {}
+        for name in ("vegf", "interferon"):
+            ended[name] = self._solve_block(name, state, depot_level)
+        crew.run(exchange.fill_chemokine, blocks, self._gain, contents.cells, fields.interferon, signals,
+                 voxels=blocks)  # fmt: skip
+        for name in ("chemokine", "suppressors", "drug", "depot"):
+            ended[name] = self._solve_block(name, state, depot_level)
+        return ended
+
+    def _solve_block(self, name: str, state: State, depot_level: float) -> Balance:
+        """Balance one field of blocks; zero where nothing supplies it."""
+        field: Floats = getattr(state.fields, name)
+        secreting, vessels = self._sides(name)
+        blocks = self.blocks.voxels
+        self.crew.run(exchange.fill_blocks, blocks, self._loss, self._gain, secreting, vessels,
+                      self.block_law(name, depot_level), voxels=blocks)  # fmt: skip
+        if not self._gain.any():
+            field.fill(0.0)
+            return NOTHING_TO_DO
+        ended = self._signals[name].solve(
+            field, Tissue(self._loss, self._gain), self.crew, self.signal_tolerance, last_look=self._slice
+        )
+        highest = {"vegf": np.inf, "interferon": np.inf, "depot": depot_level}  # the others are shares
+        self._keep_within(field, highest.get(name, 1.0))
+        return ended
+
+    def _sides(self, name: str) -> tuple[Floats, Floats]:
+        """What secretes a field, and the vessels that exchange it, both a voxel of each block."""
+        c = self._contents
+        return {
+            "vegf": (c.secretion, c.flow),
+            "interferon": (c.engaged, c.flow),
+            "chemokine": (self._gain, c.flow),  # from `fill_chemokine`
+            "suppressors": (c.cells, c.flow),
+            "drug": (c.cells, c.flow),
+            "depot": (c.cells, c.closed),
+        }[name]
+
+    def block_law(self, name: str, depot_level: float) -> BlockLaw:
+        """`BlockLaw` of a field."""
+        signals, penetration = self.rules.tissue.signals, self.rules.tissue.penetration
+        if name == "vegf":
+            p = self.rules.patient.traits.vessels
+            secretion = exchange.secreted_per_voxel(float(p.vegf_secretion), self.grid.spacing)
+            return _law(p.vegf_clearance_rate, secretion, 0.0, 0.0)
+        if name == "drug":
+            return _law(penetration.drug_loss_rate, 0.0, penetration.drug_exchange, PLASMA)
+        if name == "depot":
+            return _law(penetration.depot_loss_rate, 0.0, penetration.drug_exchange, depot_level)
+        decay = {
+            "interferon": signals.interferon_decay_rate,
+            "chemokine": signals.chemokine_decay_rate,
+            "suppressors": signals.suppressor_decay_rate,
+        }[name]
+        return _law(decay, decay, 0.0, 0.0)
+
+    # --- what drugs do --------------------------------------------------------------------
+
+    def update_effects(self, state: State, y: Floats) -> None:
+        """Fill ``state.fields.effects`` from the drugs in plasma and their penetration (eq. X9).
+
+        Parameters
+        ----------
+        state
+            The lattice, with its drug field.
+        y
+            State of the body.
+        """
+        effects, patient = state.fields.effects, self.rules.patient
+        plasma = y[: DRUG_STATES * patient.drugs.shape[0] : DRUG_STATES]
+        if not plasma.any():
+            effects.fill(0.0)
+            return
+        blocks = self.blocks.voxels
+        self.crew.run(exchange.fill_effects, blocks, effects, state.fields.drug, y, patient, voxels=blocks)
+
+    def bytes_kept(self) -> int:
+        """Memory held beside the state."""
+        block_arrays = (*self._contents, self._loss, self._gain)
+        small = sum(s.hierarchy.edge.nbytes + s.hierarchy.own.nbytes * 8 for s in self._signals.values())
+        return sum(a.nbytes for a in self._oxygen.hierarchy) + sum(a.nbytes for a in block_arrays) + small
+
+
+def edge_widths(grid: Grid) -> tuple[float, float, float]:
+    """Widths along x, y, z of the last block against that of the others."""
+    axes = ((grid.nx, grid.bx), (grid.ny, grid.by), (grid.nz, grid.bz))
+    x, y, z = ((n - (blocks - 1) * grid.factor) / grid.factor for n, blocks in axes)
+    return x, y, z
+
+
+def depot_now(rules: Rules, days: float) -> float:
+    """Drug in embolised vessels so many days after the session, nmol/L (eq. X8)."""
+    p = rules.tissue.penetration
+    return float(p.depot_concentration * np.exp(-p.depot_fall_rate * days))
+
+
+def _law(decay: float, secretion: float, rate: float, level: float) -> BlockLaw:
+    return BlockLaw(float(decay), float(secretion), float(rate), float(level))
