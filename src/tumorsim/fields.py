@@ -21,9 +21,11 @@ from tumorsim.params.cell_product import CellModel
 from tumorsim.params.disease import Disease
 from tumorsim.params.drug import DrugModel
 from tumorsim.params.tace import TaceModel
+from tumorsim.params.tissue import TissueModel
 
 LIBRARY: dict[type[BaseModel], str] = {
     Disease: "diseases",
+    TissueModel: "tissues",
     DrugModel: "drugs",
     CellModel: "cells",
     TaceModel: "procedures",
@@ -168,7 +170,7 @@ def example_of(place: Place) -> str:
     if field is not None:
         dimension = unit_of(field)
         if dimension is not None:
-            return example_quantity(dimension, bounds_of(field))
+            return _written(field.examples[0]) if field.examples else example_quantity(dimension, bounds_of(field))
         for mark in field.metadata:
             shown = getattr(mark, "json_schema", None)
             if isinstance(shown, dict) and shown.get("examples"):
@@ -183,7 +185,7 @@ def _example_of_type(place: Place) -> str:
 
     for option in options(place.annotation):
         if option in LIBRARY:
-            return next(iter(library.names(LIBRARY[option])), "")
+            return library.EXAMPLE[LIBRARY[option]]
         if typing.get_origin(option) is Literal:
             return _written(typing.get_args(option)[0])
         if option is bool:

@@ -50,7 +50,7 @@ def plan(scenario: Scenario, threads: int | None = None) -> dict[str, Any]:
         "allocation": trial.allocation,
         "patients": population.patients,
         "disease": scenario.disease.label or scenario.disease.name,
-        "arms": [_arm(arm, trial.cutoff) for arm in scenario.arms],
+        "arms": [arm_plan(arm, trial.cutoff) for arm in scenario.arms],
         "follow_up": {"shortest": (trial.cutoff - trial.accrual) / MONTH, "longest": trial.cutoff / MONTH},
         "visits": visits,
         "endpoints": list(scenario.endpoints),
@@ -62,7 +62,8 @@ def plan(scenario: Scenario, threads: int | None = None) -> dict[str, Any]:
     }
 
 
-def _arm(arm: Arm, cutoff: float) -> dict[str, Any]:
+def arm_plan(arm: Arm, cutoff: float) -> dict[str, Any]:
+    """Name, label and treatments of an arm, with what is planned for one patient until the cut-off."""
     treatments = []
     for treatment in arm.treatments:
         doses, total = treatment.planned(cutoff)
@@ -110,10 +111,10 @@ def plan_text(planned: dict[str, Any]) -> str:
     ]
     for arm in planned["arms"]:
         lines.append(f"  arm {arm['name']}: {arm['label']}")
-        lines += [f"    - {_treatment_text(treatment)}" for treatment in arm["treatments"]] or ["    - nothing"]
+        lines += [f"    - {treatment_text(treatment)}" for treatment in arm["treatments"]] or ["    - nothing"]
     lines.append(
-        f"  cost        {planned['patient_years']:,.0f} patient-years, about {_seconds(planned['seconds'])} "
-        f"on {planned['threads']} threads; at most {_size(planned['bytes'])} on disk"
+        f"  cost        {planned['patient_years']:,.0f} patient-years, about {seconds_text(planned['seconds'])} "
+        f"on {planned['threads']} threads; at most {size_text(planned['bytes'])} on disk"
     )
     return "\n".join(lines)
 
@@ -122,20 +123,23 @@ def _figures(number: int) -> str:
     return f"{number or 'no'} reported figure{'' if number == 1 else 's'}"
 
 
-def _treatment_text(treatment: dict[str, Any]) -> str:
+def treatment_text(treatment: dict[str, Any]) -> str:
+    """One treatment of `arm_plan` as a line for people."""
     doses, total, unit = treatment["doses"], treatment["total"], treatment["unit"]
     noun = {"drug": "doses", "infusion": "infusions", "tace": "sessions"}.get(treatment["kind"], "procedures")
     said = f"at most {doses} {noun if doses != 1 else noun[:-1]}"
     return f"{treatment['text']} ({said}" + (f", {total:.3g} {unit}" if unit and total is not None else "") + ")"
 
 
-def _seconds(seconds: float) -> str:
+def seconds_text(seconds: float) -> str:
+    """A time in the unit that suits it: ``45 s``, ``12 min``, ``3.0 h``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _size(size: float) -> str:
+def size_text(size: float) -> str:
+    """A size in the unit that suits it: ``12 MB``."""
     for unit in ("B", "KB", "MB"):
         if size < 999.5:
             return f"{size:.3g} {unit}"

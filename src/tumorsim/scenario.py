@@ -1,67 +1,29 @@
-"""A scenario: everything that one virtual trial is, read from YAML, checked, resolved.
-
-Loading is a chain: guarded YAML and ``extends`` → values of the command line →
-library entries written out → blocks validated → rules between the blocks →
-canonical text. Every problem of a file is reported at once, with its place.
-"""
+"""A scenario: everything that one virtual trial is, read from YAML, checked, resolved."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from functools import cached_property
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
-from pydantic_core.core_schema import ValidationInfo
+from pydantic import ConfigDict, Field
 
-from tumorsim.interventions.treatment import Treatment
-from tumorsim.messages import MAX_PROBLEMS, problems_of
-from tumorsim.overlay import apply_settings, read_texts, set_value
-from tumorsim.params.base import Block
 from tumorsim.params.design import Design
 from tumorsim.params.disease import Disease
 from tumorsim.params.output import Output
 from tumorsim.params.population import Population
 from tumorsim.params.salvage import Salvage
 from tumorsim.params.targets import Target
-from tumorsim.references import inline
 from tumorsim.rules import Draft, Finding, findings
-from tumorsim.yamlio import Mark, Node, Problem, ScenarioError, problem_at, refuse
+from tumorsim.study import Arm, Name, Study, read_study, read_text, resolve
+from tumorsim.yamlio import Problem, ScenarioError
 
-__all__ = ["Arm", "Problem", "Scenario", "ScenarioError", "load", "read_resolved"]
+__all__ = ["Arm", "Name", "Problem", "Scenario", "ScenarioError", "load", "read_resolved"]
 
 LAYOUT: Final = 1
-MAX_RESOLVED: Final = 8 * 1024 * 1024
-_LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_-")
 
 
-def _plain_name(name: str) -> str:
-    if not name or len(name) > 64 or not set(name) <= _LETTERS or name[0] in "_-":
-        raise ValueError("must be 1 to 64 of a-z, 0-9, _ and -, a letter or digit first, e.g. cik_60_weeks")
-    return name
-
-
-Name = Annotated[str, AfterValidator(_plain_name)]
-
-
-class Arm(Block):
-    """One arm of the trial."""
-
-    name: Name = Field(description="Name of the arm in results and on the command line.", examples=["cik"])
-    label: str = Field("", max_length=120, description="What people call it; the name if empty.")
-    treatments: tuple[Treatment, ...] = Field((), max_length=16, description="What is given; empty for no treatment.")
-
-    @property
-    def title(self) -> str:
-        """Label, or the name where there is none."""
-        return self.label or self.name
-
-
-class Scenario(Block):
+class Scenario(Study):
     """A virtual trial.
 
     Made by `load`, which also checks the rules between the blocks.
@@ -88,65 +50,6 @@ class Scenario(Block):
     )
     targets: tuple[Target, ...] = Field((), max_length=500, description="Reported figures to compare with.")
     output: Output = Field(default_factory=Output, description="What is stored beside end points.")
-
-    _source_text: str = PrivateAttr("")
-
-    @property
-    def source_text(self) -> str:
-        """The scenario file as it was given; empty when it was not read from a file."""
-        return self._source_text
-
-    def __eq__(self, other: object) -> bool:
-        """Whether both mean the same trial; where they were read from does not count."""
-        return isinstance(other, Scenario) and self.resolved_text == other.resolved_text
-
-    def __hash__(self) -> int:
-        return hash(self.digest)
-
-    @field_validator("*", mode="after")
-    @classmethod
-    def _keep_valid(cls, value: Any, info: ValidationInfo) -> Any:
-        # the rules between blocks also run when another block is faulty
-        if isinstance(info.context, dict):
-            info.context[str(info.field_name)] = value
-        return value
-
-    @cached_property
-    def resolved_text(self) -> str:
-        """Canonical JSON of the scenario, library entries written out.
-
-        Independent of the library, of the layout of the files, of the order of keys
-        and of how quantities were spelt. `read_resolved` gives an equal scenario.
-        """
-        return canonical_json(self.model_dump(mode="json"))
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of `resolved_text`."""
-        return hashlib.sha256(self.resolved_text.encode()).hexdigest()
-
-    @property
-    def arm_names(self) -> tuple[str, ...]:
-        """Names of the arms in order."""
-        return tuple(arm.name for arm in self.arms)
-
-    def arm(self, name: str) -> Arm:
-        """The arm called ``name``.
-
-        Raises
-        ------
-        KeyError
-            No such arm; the message lists the names.
-        """
-        for arm in self.arms:
-            if arm.name == name:
-                return arm
-        raise KeyError(f"{name!r} is no arm; the arms are {', '.join(self.arm_names)}")
-
-
-def canonical_json(value: Any) -> str:
-    """JSON text with sorted keys that is equal for equal values."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, indent=1) + "\n"
 
 
 def load(
@@ -175,47 +78,11 @@ def load(
     ScenarioError
         Everything that is wrong, each problem with its place.
     """
-    node, texts = read_texts(Path(source), None if root is None else Path(root))
-    node = apply_settings(node, overrides)
-    if patients is not None:
-        node = set_value(node, f"population.patients={patients}", Mark("--patients"))
-    if seed is not None:
-        node = set_value(node, f"seed={seed}", Mark("--seed"))
-    scenario = _build(node)
-    scenario._source_text = next(iter(texts.values()))
+    options = {"--patients": ("population.patients", patients), "--seed": ("seed", seed)}
+    node, text = read_study(source, overrides, options, root)
+    scenario = resolve(node, Scenario, _check)
+    scenario._source_text = text
     return scenario
-
-
-def _build(node: Node) -> Scenario:
-    """Scenario of a composed tree."""
-    resolved, problems = inline(node, Scenario)
-    plain = resolved.plain()
-    blocks: dict[str, Any] = {}
-    scenario: Scenario | None = None
-    try:
-        scenario = Scenario.model_validate(plain, context=blocks)
-    except ValidationError as error:
-        named = {problem.path for problem in problems}
-        problems += [p for p in problems_of(error, resolved, Scenario) if not _beneath(p.path, named)]
-    problems += [problem_at(resolved, path, message) for path, message in _findings(plain, blocks)]
-    if problems or scenario is None:
-        raise ScenarioError(_in_order(problems, node.mark.file))
-    # What runs is what is stored: the order of keys, too, comes from the canonical text.
-    return Scenario.model_validate(json.loads(scenario.resolved_text))
-
-
-def _findings(plain: Any, blocks: dict[str, Any]) -> list[Finding]:
-    return list(islice(findings(Draft(plain, blocks)), MAX_PROBLEMS))
-
-
-def _beneath(path: str, named: set[str]) -> bool:
-    """Whether a library name that is reported already explains what is wrong at ``path``."""
-    around = {f"{path}.base", f"{path}.protocol"}
-    return any(path == name or path.startswith((f"{name}.", f"{name}[")) or name in around for name in named)
-
-
-def _in_order(problems: Sequence[Problem], entry: str) -> list[Problem]:
-    return sorted(problems, key=lambda p: (p.file != entry, p.file, p.line, p.column))
 
 
 def read_resolved(text: str, shown: str = "resolved scenario") -> Scenario:
@@ -233,41 +100,8 @@ def read_resolved(text: str, shown: str = "resolved scenario") -> Scenario:
     ScenarioError
         No JSON, too large, or no valid scenario of this layout.
     """
-    mark = Mark(shown)
-    if len(text) > MAX_RESOLVED:
-        raise refuse(mark, f"is larger than {MAX_RESOLVED // 1024**2} MB")
-    try:
-        plain = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise refuse(mark, "is no resolved scenario (JSON with one entry a key)") from None
-    if not isinstance(plain, dict):
-        raise refuse(mark, "is no resolved scenario (a JSON object)")
-    blocks: dict[str, Any] = {}
-    try:
-        scenario = Scenario.model_validate(plain, context=blocks)
-    except (ValidationError, RecursionError) as error:
-        problems = problems_of(error, _tree(plain, mark), Scenario) if isinstance(error, ValidationError) else []
-        raise ScenarioError(problems or [Problem(shown, 0, 0, "", "is nested too deep")]) from None
-    found = [problem_at(_tree(plain, mark), path, message) for path, message in _findings(plain, blocks)]
-    if found:
-        raise ScenarioError(found)
-    return scenario
+    return read_text(text, Scenario, _check, shown)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number")
-
-
-def _tree(plain: Any, mark: Mark) -> Node:
-    if isinstance(plain, Mapping):
-        return Node({key: _tree(child, mark) for key, child in plain.items()}, mark, mark)
-    if isinstance(plain, list):
-        return Node([_tree(child, mark) for child in plain], mark, mark)
-    return Node(plain, mark, mark)
+def _check(plain: Any, blocks: dict[str, Any]) -> Iterator[Finding]:
+    return findings(Draft(plain, blocks))

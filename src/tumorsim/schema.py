@@ -1,4 +1,4 @@
-"""JSON Schema of scenario files, for editors: completion, descriptions, units, examples.
+"""JSON Schemas of scenario files, for editors: completion, descriptions, units, examples.
 
 Generated from the blocks, then brought from what the models hold to what people
 write: quantities as text, library names, ``base``, ``extends`` and protocols.
@@ -18,7 +18,9 @@ from tumorsim.fields import LIBRARY, bounds_of, is_block, options, unit_of
 from tumorsim.interventions.base import Intervention
 from tumorsim.params.base import Process, Unit, example_quantity, quantity_schema
 from tumorsim.params.targets import ENDPOINT_SETTINGS
-from tumorsim.scenario import Arm, Scenario
+from tumorsim.scenario import Scenario
+from tumorsim.spatial_scenario import SpatialScenario
+from tumorsim.study import Arm, Study
 from tumorsim.units import DIMENSIONS
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -26,36 +28,49 @@ Json = dict[str, Any]
 
 
 def json_schema() -> Json:
-    """JSON Schema (Draft 2020-12) that every valid scenario file keeps."""
-    schema = Scenario.model_json_schema(mode="validation")
+    """JSON Schema (Draft 2020-12) that every valid scenario file of a trial keeps."""
+    schema = _schema_of(Scenario)
+    schema["properties"]["endpoints"]["items"] = {"type": "string", "enum": list(ENDPOINT_SETTINGS)}
+    return _root(schema, Scenario, "tumorsim scenario")
+
+
+def spatial_json_schema() -> Json:
+    """JSON Schema (Draft 2020-12) that every valid spatial scenario file keeps."""
+    return _root(_schema_of(SpatialScenario), SpatialScenario, "tumorsim spatial scenario")
+
+
+def _schema_of(root: type[Study]) -> Json:
+    schema = root.model_json_schema(mode="validation")
     definitions: dict[str, Json] = schema["$defs"]
-    inside_lists = {block.__name__ for block in _blocks_in_lists(Scenario)}
-    blocks: set[type[BaseModel]] = {Scenario, *_blocks(Scenario)}
+    inside_lists = {block.__name__ for block in _blocks_in_lists(root)}
+    blocks: set[type[BaseModel]] = {root, *_blocks(root)}
     for block in blocks:
-        target = schema if block is Scenario else definitions.get(block.__name__)
+        target = schema if block is root else definitions.get(block.__name__)
         if target is None:  # a block that another schema replaces
             continue
         _describe(block, target)
         if block.__name__ not in inside_lists or block in LIBRARY or issubclass(block, Process):
             target.pop("required", None)
-    definitions |= {f"{dimension}_parameter": _parameter_of(dimension) for dimension in DIMENSIONS}
+    named = {unit_of(field) for block in blocks for field in block.model_fields.values()}
+    definitions |= {
+        f"{dimension}_parameter": _parameter_of(dimension) for dimension in DIMENSIONS if dimension in named
+    }
     definitions["protocol"] = _protocol()
     treatments = definitions[Arm.__name__]["properties"]["treatments"]
     treatments["items"] = {"anyOf": [*_members(treatments["items"]), {"$ref": "#/$defs/protocol"}]}
-    schema["properties"]["endpoints"]["items"] = {"type": "string", "enum": list(ENDPOINT_SETTINGS)}
-    return _root(schema)
+    return schema
 
 
-def _root(schema: Json) -> Json:
+def _root(schema: Json, root: type[Study], title: str) -> Json:
     files = {"type": "string", "pattern": r"\.ya?ml$"}
     schema["properties"]["extends"] = {
         "description": "Files, relative to this one, that this file is laid over.",
         "anyOf": [files, {"type": "array", "items": files}],
         "examples": ["parts/design.yaml"],
     }
-    required = [name for name, field in Scenario.model_fields.items() if field.is_required()]
+    required = [name for name, field in root.model_fields.items() if field.is_required()]
     schema["anyOf"] = [{"required": ["extends"]}, {"required": required}]
-    return {"$schema": DRAFT, "title": "tumorsim scenario", **{k: v for k, v in schema.items() if k != "title"}}
+    return {"$schema": DRAFT, "title": title, **{k: v for k, v in schema.items() if k != "title"}}
 
 
 def _members(items: Json) -> list[Json]:
@@ -117,7 +132,7 @@ def _describe(block: type[BaseModel], target: Json) -> None:
         if issubclass(block, Process) and name in block.names():
             target["properties"][name] = _parameter(field)
         elif dimension is not None:
-            shown |= {"examples": [_example(dimension, bounds_of(field))]}
+            shown |= {"examples": field.examples or [_example(dimension, bounds_of(field))]}
             shown["description"] = f"{shown.get('description', '')} Unit: {DIMENSIONS[dimension].internal}.".strip()
             if isinstance(shown.get("default"), float):
                 shown["default"] = Unit(dimension).write(shown["default"])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import Final, Literal
 
-Setting = Literal["adjuvant", "advanced"]
+Setting = Literal["adjuvant", "advanced", "spatial"]
 
 _HEAD: Final = """\
 # yaml-language-server: $schema=scenario.schema.json
 # ^ `tumorsim schema > scenario.schema.json` gives editors completion and checks.
 #
 # tumorsim check {name}.yaml    validates, and prints the plan
-# tumorsim run {name}.yaml      simulates, and prints simulated beside reported figures
+# tumorsim run {name}.yaml      simulates, and prints {answer}
 #
 # Every quantity carries its unit: 14 day, 0.8 1/h, 6.4e9 cells, 400 mg, 25 %.
 # A name such as hcc or cik is an entry of the library: `tumorsim library` lists them,
@@ -20,9 +20,13 @@ _HEAD: Final = """\
 #   disease: {{base: hcc, growth: {{growth_rate: 0.01 1/day}}}}
 # Hypothesis-generating simulation: not for clinical use.
 
-scenario: 1          # version of this layout
+{kind}: 1          # version of this layout
 name: {name}
 """
+_ANSWERS: Final = {
+    "scenario": "simulated beside reported figures",
+    "spatial": "what each arm came to, with intervals over replicates",
+}
 
 _ADJUVANT: Final = """\
 title: Adjuvant CIK after curative treatment of hepatocellular carcinoma
@@ -164,6 +168,54 @@ output:
   interval: 14 day
 """
 
+_SPATIAL: Final = """\
+title: Sorafenib, and CIK cells after it, in a slice of a nodule
+seed: 1
+
+disease: hcc           # growth, vessels, resistance: the laws of the patient model
+tissue: hcc            # what only a lattice has: motility, contact, diffusion, network
+
+lattice:
+  extent: [1 mm, 1 mm, 20 um]    # along x, y, z; one voxel deep is one slice
+  # spacing: 20 um               # side of a voxel, which holds one tumour cell
+  # step: 1 h
+  duration: 42 day
+  replicates: 4                  # lattices in each arm, the same ones in every arm
+
+start:                           # day 0; what is left out comes from disease and tissue
+  tumour: sphere                 # a disc in one slice; or slab, filled
+  diameter: 0.6 mm
+  cell_fraction: 0.8             # of the voxels inside the tumour; the rest is stroma
+  resistant_fraction: 5 %
+  resistant_clusters: 1          # in one patch; 0 scatters resistant cells
+  lesion_volume: 5 mL            # of the lesion that the lattice is a sample of
+
+arms:
+  - name: control                # the first arm is the reference
+    label: No treatment
+    treatments: []
+  - name: sorafenib
+    label: Sorafenib
+    treatments:
+      - {drug: sorafenib, dose: 400 mg, times_per_day: 2, start: 0 day, until: end}
+  - name: sorafenib_cik
+    label: Sorafenib, then CIK
+    treatments:
+      - {drug: sorafenib, dose: 400 mg, times_per_day: 2, start: 0 day, until: end}
+      - infusion: cik            # or {base: cik, kill_rate: 0 1/day}
+        dose: 6.4e9 cells
+        schedule: 4 x q1w
+        start: 7 day
+        until: end
+      # - {tace: ctace, schedule: once, start: 7 day}
+
+output:
+  interval: 1 day                # between points of the series
+  snapshots: {every: 14 day}     # whole lattices of the first replicate; or [0 day, 42 day]
+  lineage: true                  # mother, birth and death of every tumour cell of the first replicate
+  # checkpoint: 7 day            # to go on within a lattice after an interruption
+"""
+
 
 def text(name: str = "my_trial", setting: Setting = "adjuvant") -> str:
     """Commented starter scenario.
@@ -173,8 +225,11 @@ def text(name: str = "my_trial", setting: Setting = "adjuvant") -> str:
     name
         Name of the study; brought into the form of a name if it is none.
     setting
-        ``adjuvant`` (after curative treatment) or ``advanced`` (measurable lesions).
+        ``adjuvant`` (after curative treatment), ``advanced`` (measurable lesions) or ``spatial`` (a lattice).
     """
-    plain = re.sub(r"[^a-z0-9_-]+", "_", name.lower()).strip("_-")[:64] or "my_trial"
-    body = {"adjuvant": _ADJUVANT, "advanced": _ADVANCED}[setting]
-    return _HEAD.format(name=plain) + body
+    plain = re.sub(r"[^a-z0-9_-]+", "_", name.lower()).strip("_-")[:64] or (
+        "my_lattice" if setting == "spatial" else "my_trial"
+    )
+    body = {"adjuvant": _ADJUVANT, "advanced": _ADVANCED, "spatial": _SPATIAL}[setting]
+    kind = "spatial" if setting == "spatial" else "scenario"
+    return _HEAD.format(name=plain, kind=kind, answer=_ANSWERS[kind]) + body

@@ -1,4 +1,4 @@
-"""Quantities with units, in one internal system: day, um, cell, nmol/L, mg.
+"""Quantities with units, in one internal system: day, um, cell, nmol/L, mg, and mmHg of oxygen.
 
 ``parse_quantity("0.8 1/h", "rate")`` gives 19.2 (per day). Text must match
 ``number unit`` before anything looks at it, and the unit a small grammar of names,
@@ -65,6 +65,10 @@ DIMENSIONS: dict[str, Dimension] = {
         Dimension("mass_per_area", "mg/m**2", "50 mg/m**2"),
         Dimension("cells_per_weight", "cell/kg", "4.65e6 cells/kg"),
         Dimension("platelet_count", "1e3/uL", "150 1e3/uL"),
+        Dimension("body_surface", "m**2", "1.73 m**2"),
+        Dimension("diffusivity", "um**2/day", "2000 um**2/s"),
+        Dimension("pressure", "mmHg", "40 mmHg"),
+        Dimension("pressure_rate", "mmHg/day", "15 mmHg/s"),
         Dimension("dimensionless", "1", "0.48"),
     )
 }
@@ -79,6 +83,7 @@ _AMOUNT: Final[_Powers] = (0, 0, 0, 1, 0)
 _CELL: Final[_Powers] = (0, 0, 0, 0, 1)
 _VOLUME: Final[_Powers] = (0, 3, 0, 0, 0)
 _MOLAR: Final[_Powers] = (0, -3, 0, 1, 0)
+_PRESSURE: Final[_Powers] = (-2, -1, 1, 0, 0)
 
 MAX_POWER: Final = 9
 MAX_TEXT: Final = 80
@@ -138,6 +143,9 @@ def _table() -> dict[str, _Unit]:
     litres = {"": "1e15", "d": "1e14", "m": "1e12", "u": "1e9", "n": "1e6", "p": "1e3", "f": "1"}
     units |= _with_prefixes("L l", litres, _VOLUME)
     units |= _with_prefixes("cell cells", {"": "1"}, _CELL)
+    pascal = Fraction(86400**2)  # kg/(m s^2) in mg/(um day^2)
+    units |= _with_prefixes("Pa", {"": f"{pascal}", "k": f"{1000 * pascal}"}, _PRESSURE)
+    units["mmHg"] = _Unit(Fraction("133.322387415") * pascal, _PRESSURE)
     units["%"] = _Unit(Fraction(1, 100), _NONE, named=False)
     return units
 
@@ -145,21 +153,7 @@ def _table() -> dict[str, _Unit]:
 _UNITS: Final = _table()
 
 # Typed by hand in many ways; the micro sign and the Greek letter look alike.
-_SPELLINGS: Final = str.maketrans(
-    {
-        "µ": "u",
-        "μ": "u",
-        "·": "*",
-        "−": "-",
-        "⁻": "-",
-        "¹": "1",
-        "²": "2",
-        "³": "3",
-        "×": "x",
-        "\u00a0": " ",
-        "\u202f": " ",
-    }
-)
+_SPELLINGS: Final = str.maketrans("µμ·−⁻¹²³×\u00a0\u202f", "uu*--123x  ")
 _SUPERSCRIPT: Final = re.compile(r"(?<=[A-Za-z])(⁻?[¹²³])")
 
 _NUMBER: Final = r"[+-]?(?:\d{1,25}(?:\.\d{0,25})?|\.\d{1,25})(?:[eE][+-]?\d{1,3})?"

@@ -1,7 +1,7 @@
-"""The shipped library: diseases, drugs, cell products, procedures and protocols.
+"""The shipped library: diseases, tissues, drugs, cell products, procedures and protocols.
 
-One YAML file an entry. A scenario refers to an entry by name (``disease: hcc``) or
-changes it in place (``disease: {base: hcc, growth: {growth_rate: 0.01 1/day}}``).
+One YAML file an entry; a tissue has the name of its disease. A scenario refers to an entry
+by name (``disease: hcc``) or changes it in place (``disease: {base: hcc, growth: {growth_rate: 0.01 1/day}}``).
 Loading a scenario writes the entries into it, so a resolved scenario needs no library.
 """
 
@@ -16,9 +16,10 @@ from typing import Any, Final
 
 from tumorsim.yamlio import Node, parse, read_file
 
-KINDS: Final = ("diseases", "drugs", "cells", "procedures", "protocols")
+KINDS: Final = ("diseases", "tissues", "drugs", "cells", "procedures", "protocols")
 SINGULAR: Final = {
     "diseases": "disease",
+    "tissues": "tissue",
     "drugs": "drug",
     "cells": "cell product",
     "procedures": "procedure",
@@ -27,10 +28,20 @@ SINGULAR: Final = {
 # the key of a scenario under which an entry of each kind is named
 KEY: Final = {
     "diseases": "disease",
+    "tissues": "tissue",
     "drugs": "drug",
     "cells": "infusion",
     "procedures": "tace",
     "protocols": "protocol",
+}
+# the entry of each kind that messages give as an example
+EXAMPLE: Final = {
+    "diseases": "hcc",
+    "tissues": "hcc",
+    "drugs": "sorafenib",
+    "cells": "cik",
+    "procedures": "ctace",
+    "protocols": "cik_60_weeks",
 }
 # keys that tell people about a protocol and are no setting of its treatment
 DESCRIPTION: Final = ("name", "label", "note", "source")
@@ -119,9 +130,7 @@ def check_name(kind: str, name: object) -> str:
     """
     singular = SINGULAR[kind]
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise LibraryError(
-            f"must be the name of a {singular} of the library (a-z, 0-9, _ and -), e.g. {_example(kind)}"
-        )
+        raise LibraryError(f"must be the name of a {singular} of the library (a-z, 0-9, _ and -), e.g. {EXAMPLE[kind]}")
     known = names(kind)
     if name in known:
         return name
@@ -130,10 +139,6 @@ def check_name(kind: str, name: object) -> str:
             raise LibraryError(f'"{name}" is a {SINGULAR[other]}, not a {singular}; write {KEY[other]}: {name}')
     held = ", ".join(known) if known else "none"
     raise LibraryError(f'"{name}" is no {singular} of the library{suggestion(name, known)}; it has {held}')
-
-
-def _example(kind: str) -> str:
-    return next(iter(names(kind)), "name")
 
 
 @cache
@@ -151,17 +156,28 @@ def tree(kind: str, name: str) -> Node:
 
 
 def kind_of(name: str) -> str:
-    """Kind of the entry called ``name``.
+    """Kind of the entry called ``name``; the first one if a tissue has the name of its disease.
 
     Raises
     ------
     LibraryError
         No kind has it.
     """
-    for kind in KINDS:
-        if name in names(kind):
-            return kind
-    everything = [known for kind in KINDS for known in names(kind)]
+    return kinds_of(name)[0]
+
+
+def kinds_of(name: str) -> tuple[str, ...]:
+    """Every kind that has an entry called ``name``, in the order of `KINDS`.
+
+    Raises
+    ------
+    LibraryError
+        No kind has it.
+    """
+    found = tuple(kind for kind in KINDS if name in names(kind))
+    if found:
+        return found
+    everything = list(dict.fromkeys(known for kind in KINDS for known in names(kind)))
     raise LibraryError(
         f'"{name[:40]}" is not in the library{suggestion(name, everything)}; it has {", ".join(everything)}'
     )
@@ -169,6 +185,11 @@ def kind_of(name: str) -> str:
 
 def entry(name: str) -> LibraryEntry:
     """An entry with every parameter, defaults included.
+
+    Parameters
+    ----------
+    name
+        ``hcc``, or with its kind, ``tissues/hcc``, where two kinds have the name.
 
     Raises
     ------
@@ -178,7 +199,11 @@ def entry(name: str) -> LibraryEntry:
     from tumorsim.fields import LIBRARY, parameters_of
     from tumorsim.units import DIMENSIONS
 
-    kind = kind_of(name)
+    kind, _, named = name.rpartition("/")
+    if kind in KINDS:
+        name = check_name(kind, named)
+    else:
+        kind = kind_of(name)
     plain = tree(kind, name).plain()
     block = next((cls for cls, folder in LIBRARY.items() if folder == kind), None)
     rows = []

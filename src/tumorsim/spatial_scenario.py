@@ -1,0 +1,170 @@
+"""A spatial scenario: everything that one lattice study is, read from YAML, checked, resolved.
+
+The counterpart of `tumorsim.scenario`; its file begins with ``spatial: 1``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal
+
+from pydantic import ConfigDict, Field
+
+from tumorsim.fields import value_at
+from tumorsim.overlay import read_tree
+from tumorsim.params.disease import Disease
+from tumorsim.params.lattice_design import LatticeDesign, SpatialOutput, Start
+from tumorsim.params.tissue import TissueModel
+from tumorsim.spatial_rules import SpatialDraft, findings
+from tumorsim.study import Arm, Finding, Name, Study, read_study, read_text, resolve
+from tumorsim.units import UnitError, parse_quantity
+from tumorsim.yamlio import Node, ScenarioError, read_file
+
+__all__ = ["SpatialScenario", "is_spatial", "load_spatial", "read_resolved_spatial"]
+
+LAYOUT: Final = 1
+DEFAULT_WEIGHT: Final = "65 kg"
+MEAN_HEIGHT: Final = 168.0  # cm, for the body surface; the one of `tumorsim.cohort`
+
+
+class SpatialScenario(Study):
+    """A lattice study.
+
+    Made by `load_spatial`, which also checks the rules between the blocks.
+    """
+
+    model_config = ConfigDict(defer_build=True)
+    ELSEWHERE: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("scenario", "population", "trial", "after_progression", "endpoints", "targets"), "a trial (scenario: 1)"
+    )
+
+    spatial: Literal[1] = Field(LAYOUT, description="Version of this layout.")
+    name: Name = Field(description="Name of the study; names its result file.", examples=["my_lattice"])
+    title: str = Field(min_length=1, max_length=200, description="One line for people.", examples=["TACE, then NK"])
+    description: str = Field("", max_length=4000, description="What the study is, for people.")
+    seed: int = Field(1, ge=0, lt=2**63, description="Seed of every random draw.")
+    disease: Disease = Field(description="A disease of the library, or one changed in place.")
+    tissue: TissueModel = Field(description="A tissue of the library, or one changed in place.")
+    lattice: LatticeDesign = Field(
+        description="Size of the lattice, its voxels and its time.", examples=["{extent: 1 mm, duration: 60 day}"]
+    )
+    start: Start = Field(description="The tissue on day 0.", examples=["{diameter: 0.6 mm}"])
+    arms: tuple[Arm, ...] = Field(
+        min_length=1, max_length=16, description="The arms; the first is the reference.", examples=["- name: control"]
+    )
+    output: SpatialOutput = Field(default_factory=SpatialOutput, description="What is stored.")
+
+    @property
+    def shots(self) -> tuple[float, ...]:
+        """Days of the snapshots."""
+        return self.output.shots(self.lattice.duration)
+
+
+def load_spatial(
+    source: str | Path,
+    overrides: Sequence[str] = (),
+    replicates: int | None = None,
+    seed: int | None = None,
+    *,
+    root: str | Path | None = None,
+) -> SpatialScenario:
+    """Read, check and resolve a spatial scenario file.
+
+    Parameters
+    ----------
+    source
+        Path of a YAML file.
+    overrides
+        ``key=value`` as on the command line, applied in order.
+    replicates, seed
+        Number of lattices in an arm and seed, instead of the file's.
+    root
+        Folder that ``extends`` may not leave; the folder of ``source`` if None.
+
+    Raises
+    ------
+    ScenarioError
+        Everything that is wrong, each problem with its place.
+    """
+    options = {"--replicates": ("lattice.replicates", replicates), "--seed": ("seed", seed)}
+    node, text = read_study(source, overrides, options, root)
+    scenario = resolve(node, SpatialScenario, _check, _with_defaults)
+    scenario._source_text = text
+    return scenario
+
+
+def read_resolved_spatial(text: str, shown: str = "resolved scenario") -> SpatialScenario:
+    """Spatial scenario of a resolved text, e.g. from a result; reads no file and no library.
+
+    Parameters
+    ----------
+    text
+        What `SpatialScenario.resolved_text` gave.
+    shown
+        What the text is called in messages.
+
+    Raises
+    ------
+    ScenarioError
+        No JSON, too large, or no valid spatial scenario of this layout.
+    """
+    return read_text(text, SpatialScenario, _check, shown)
+
+
+def is_spatial(source: str | Path, root: str | Path | None = None) -> bool:
+    """Whether a file is a spatial scenario: it, or what it extends, has the key ``spatial``.
+
+    A file that cannot be read is none; loading it as a trial then says why.
+    """
+    try:
+        text = read_file(Path(source), Path(source).as_posix())
+        if "spatial" not in text and "extends" not in text:  # spares a trial the second reading
+            return False
+        return read_tree(Path(source), None if root is None else Path(root)).get("spatial") is not None
+    except ScenarioError:
+        return False
+
+
+def _check(plain: Any, blocks: dict[str, Any]) -> Iterator[Finding]:
+    return findings(SpatialDraft(plain, blocks))
+
+
+# --- defaults of the start --------------------------------------------------------------
+
+
+def _with_defaults(root: Node) -> Node:
+    """Tree whose start says what it takes from disease, tissue and weight."""
+    start = root.get("start")
+    if start is None or not start.is_mapping:
+        return root
+    plain = root.plain()
+    given = {key: child for key, child in start.value.items() if child.value is not None}
+    spacing = _of_library(plain, "tissue", "anatomy", "vessel_spacing", absent="150 um")
+    inside = _of_library(plain, "tissue", "anatomy", "vessel_spacing_inside", absent="150 um")
+    defaults = {
+        "resistant_fraction": _of_library(plain, "disease", "burden", "initial_resistant_fraction", absent=0.0),
+        "antigen_low_fraction": _of_library(plain, "disease", "burden", "initial_antigen_low_fraction", absent=0.0),
+        "vessel_spacing": spacing,
+        "vessel_spacing_inside": given["vessel_spacing"].value if "vessel_spacing" in given else inside,
+        "body_surface": _body_surface(value_at(plain, "start", "body_weight")),
+    }
+    filled = {key: Node(value, start.mark, start.key) for key, value in defaults.items() if key not in given}
+    return Node({**root.value, "start": Node({**start.value, **filled}, start.mark, start.key)}, root.mark, root.key)
+
+
+def _of_library(plain: Any, *path: str, absent: str | float) -> Any:
+    """A value as written; ``absent`` where there is none, which is reported at its own place."""
+    raw = value_at(plain, *path)
+    raw = value_at(raw, "value") if isinstance(raw, dict) else raw
+    return raw if isinstance(raw, str | int | float) and not isinstance(raw, bool) else absent
+
+
+def _body_surface(weight: Any) -> str:
+    """Mosteller's formula for a body of mean height; a faulty weight is reported at its own place."""
+    try:
+        kg = parse_quantity(DEFAULT_WEIGHT if weight is None else weight, "body_weight")
+        return f"{math.sqrt(MEAN_HEIGHT * kg / 3600.0):.4g} m**2"
+    except (UnitError, ValueError):
+        return "1.73 m**2"
