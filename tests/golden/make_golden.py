@@ -12,17 +12,47 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from toy_result import write_toy
+from toy_spatial import make_spatial, write_toy_spatial
 from toy_trial import make_trial
-from tumorsim.store import LAYOUT_VERSION, read
+from tumorsim.store import LAYOUT_VERSION, read, read_spatial
+from tumorsim.store.spatial_layout import LAYOUT_VERSION as SPATIAL_VERSION
 
 HERE = Path(__file__).resolve().parent
 
 
-def main() -> None:
+def spatial() -> None:
+    """The golden result of a spatial study."""
+    path = HERE / f"spatial_layout_{SPATIAL_VERSION}.h5"
+    write_toy_spatial(path, make_spatial(replicates=1, times=3, shots=2, box=(2, 3, 4), cells=5, seed=11))
+    stored = read_spatial(path)
+    known = {
+        "digest": stored.digest,
+        "layout_version": stored.layout_version,
+        "arms": stored.data.arms,
+        "variables": sorted(stored.data.arrays),
+        "oxygen": [float(value).hex() for value in stored.data["oxygen"].ravel()],
+        "pictures": {arm: sorted(pictures) for arm, pictures in stored.data.snapshots.items()},
+        "content": {arm: pictures["content"].ravel().tolist() for arm, pictures in stored.data.snapshots.items()},
+        "parent": {arm: cells["parent"].tolist() for arm, cells in stored.data.lineage.items()},
+        "summary": stored.summary,
+        "scenario": stored.scenario_text,
+        "provenance": stored.provenance,
+    }
+    write_known(path, known)
+
+
+def write_known(path: Path, known: dict[str, Any]) -> None:
+    """What the file held when it was made."""
+    path.with_suffix(".json").write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def trial() -> None:
+    """The golden result of a trial."""
     path = HERE / f"result_layout_{LAYOUT_VERSION}.h5"
     write_toy(path, make_trial(n=3, trace=1, seed=11))
     stored = read(path)
@@ -38,8 +68,11 @@ def main() -> None:
         "scenario": stored.scenario_text,
         "provenance": stored.provenance,
     }
-    path.with_suffix(".json").write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_known(path, known)
 
 
 if __name__ == "__main__":
-    main()
+    if not (HERE / f"result_layout_{LAYOUT_VERSION}.h5").exists():
+        trial()
+    if not (HERE / f"spatial_layout_{SPATIAL_VERSION}.h5").exists():
+        spatial()

@@ -10,12 +10,14 @@ import pytest
 from tumorsim.api import Result
 from tumorsim.endpoints import outcome
 from tumorsim.export import to_csv
-from tumorsim.store import LAYOUT_VERSION, read
+from tumorsim.store import LAYOUT_VERSION, read, read_spatial
+from tumorsim.store.spatial_layout import LAYOUT_VERSION as SPATIAL_VERSION
 from tumorsim.variables import VARIABLES
 from tumorsim.verify import verify
 
 HERE = Path(__file__).resolve().parent
 GOLDEN = sorted(HERE.glob("result_layout_*.h5"))
+SPATIAL = sorted(HERE.glob("spatial_layout_*.h5"))
 
 
 def test_there_is_a_golden_result_of_every_layout():
@@ -64,3 +66,27 @@ def test_what_an_older_result_lacks_is_named_with_advice():
 def test_a_golden_result_is_verified(path):
     report = verify(path)
     assert report.ok, str(report)
+
+
+def test_there_is_a_golden_spatial_result_of_every_layout():
+    assert [path.stem for path in SPATIAL] == [f"spatial_layout_{version}" for version in range(1, SPATIAL_VERSION + 1)]
+
+
+@pytest.mark.parametrize("path", SPATIAL, ids=lambda path: path.stem)
+def test_a_golden_spatial_result_stays_readable(path):
+    known = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    stored = read_spatial(path)
+    data = stored.data
+    assert stored.digest == known["digest"]
+    assert stored.layout_version == known["layout_version"]
+    assert list(data.arms) == known["arms"]
+    assert sorted(data.arrays) == known["variables"]
+    assert [float(value).hex() for value in data["oxygen"].ravel()] == known["oxygen"]
+    assert {arm: sorted(pictures) for arm, pictures in data.snapshots.items()} == known["pictures"]
+    assert {arm: held["content"].ravel().tolist() for arm, held in data.snapshots.items()} == known["content"]
+    assert {arm: cells["parent"].tolist() for arm, cells in data.lineage.items()} == known["parent"]
+    assert stored.summary == known["summary"]
+    assert stored.scenario_text == known["scenario"]
+    assert stored.provenance == known["provenance"]
+    assert path.stat().st_size <= 200_000
+    assert verify(path).ok

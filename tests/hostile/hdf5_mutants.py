@@ -5,7 +5,8 @@
 One line a mutant: number, what was done, outcome. The process may crash or hang
 on one; who runs it then starts it again behind that one. Mode ``plain`` damages
 the file as it is; ``resealed`` gives the damaged bytes a valid seal, so that the
-HDF5 library and the layers behind it must see the damage themselves.
+HDF5 library and the layers behind it must see the damage themselves. The file is
+of a trial or of a spatial study.
 """
 
 from __future__ import annotations
@@ -21,7 +22,16 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from toy_result import reseal
-from tumorsim.store import ResultError, StoredResult, compare, read
+from tumorsim.store import (
+    ResultError,
+    StoredResult,
+    StoredSpatial,
+    compare,
+    compare_spatial,
+    kind_of,
+    read,
+    read_spatial,
+)
 from tumorsim.store.sealing import SEAL_SIZE
 
 SECONDS = 20  # beyond this a mutant counts as a hang
@@ -46,12 +56,19 @@ def mutate(content: bytes, luck: random.Random) -> tuple[str, bytes]:
     return f"{kind} {at} {size}", content[:at] + piece + content[at + size :]
 
 
-def same(a: StoredResult, b: StoredResult) -> bool:
+def same(a: StoredResult | StoredSpatial, b: StoredResult | StoredSpatial) -> bool:
     """Whether two results say the same in everything."""
-    if compare(a.data, b.data) or a.summary != b.summary or a.provenance != b.provenance:
+    spatial = isinstance(a, StoredSpatial)
+    if (
+        (compare_spatial if spatial else compare)(a.data, b.data)
+        or a.summary != b.summary
+        or a.provenance != b.provenance
+    ):
         return False
     if (a.scenario_text, a.scenario_source, a.digest) != (b.scenario_text, b.scenario_source, b.digest):
         return False
+    if spatial:
+        return True
     ours, theirs = columns(a), columns(b)
     return ours.keys() == theirs.keys() and all(np.array_equal(ours[k], theirs[k], equal_nan=True) for k in ours)
 
@@ -65,9 +82,10 @@ def columns(result: StoredResult) -> dict[tuple[str, str, str], np.ndarray]:
     return found
 
 
-def outcome(original: StoredResult, path: Path) -> str:
+def outcome(original: StoredResult | StoredSpatial, path: Path) -> str:
+    reader = read_spatial if isinstance(original, StoredSpatial) else read
     try:
-        return "harmless" if same(original, read(path)) else "WRONG"
+        return "harmless" if same(original, reader(path)) else "WRONG"
     except ResultError:
         return "refused"
     except BaseException as error:
@@ -80,7 +98,8 @@ def say(*words: object) -> None:
 
 
 def main(source: Path, mode: str, seed: int, start: int, stop: int) -> None:
-    original, content = read(source), source.read_bytes()
+    original = read_spatial(source) if kind_of(source) == "spatial" else read(source)
+    content = source.read_bytes()
     path = source.with_name("mutant.h5")
     for number in range(start, stop):
         body = content[:-SEAL_SIZE] if mode == "resealed" else content

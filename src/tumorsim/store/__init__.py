@@ -1,7 +1,8 @@
 """One HDF5 file a result: written whole, read with care, compared by its data.
 
-``write``, ``read``, ``digest`` and ``compare`` are all a caller needs; h5py is
-imported by the first of them that is asked for.
+For a trial ``write``, ``read``, ``digest`` and ``compare`` are all a caller needs,
+for a spatial study their namesakes ending in ``_spatial``; ``kind_of`` tells a file's
+kind. h5py is imported by the first of them that is asked for.
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ from tumorsim.store.layout import LAYOUT_VERSION
 from tumorsim.store.sealing import check_target, commit
 
 if TYPE_CHECKING:
+    from tumorsim.store.checkpoint import read_checkpoint, write_checkpoint
     from tumorsim.store.decoding import StoredResult
     from tumorsim.store.identity import Difference, compare
     from tumorsim.store.result import digest, read, write
+    from tumorsim.store.spatial import kind_of, read_spatial, write_spatial
+    from tumorsim.store.spatial_decoding import StoredSpatial
+    from tumorsim.store.spatial_identity import compare_spatial, spatial_digest
 
 __all__ = [
     "LAYOUT_VERSION",
@@ -23,12 +28,20 @@ __all__ = [
     "Problem",
     "ResultError",
     "StoredResult",
+    "StoredSpatial",
     "check_target",
     "commit",
     "compare",
+    "compare_spatial",
     "digest",
+    "kind_of",
     "read",
+    "read_checkpoint",
+    "read_spatial",
+    "spatial_digest",
     "write",
+    "write_checkpoint",
+    "write_spatial",
 ]
 
 _HOMES = {
@@ -38,6 +51,14 @@ _HOMES = {
     "StoredResult": "decoding",
     "compare": "identity",
     "Difference": "identity",
+    "write_spatial": "spatial",
+    "read_spatial": "spatial",
+    "kind_of": "spatial",
+    "StoredSpatial": "spatial_decoding",
+    "spatial_digest": "spatial_identity",
+    "compare_spatial": "spatial_identity",
+    "write_checkpoint": "checkpoint",
+    "read_checkpoint": "checkpoint",
 }
 
 

@@ -9,8 +9,8 @@ store writes, no size that the bytes present cannot fill.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,20 +44,39 @@ class Entry:
         Bytes of one element on file.
     kind
         ``i``, ``f``, ``S`` (text of fixed length) or ``O`` (text of any length).
+    same_as
+        The object's first name, if this is a second one.
+    least
+        Bytes that an element counts for in memory, however few it has on file.
     """
 
     shape: tuple[int, ...]
     itemsize: int
     kind: str
+    same_as: str = ""
+    least: int = 8
 
     @property
     def claimed(self) -> int:
-        """Bytes in memory, every number counted as eight."""
-        return int(np.prod(self.shape, dtype=object)) * max(8, self.itemsize)
+        """Bytes in memory."""
+        return int(np.prod(self.shape, dtype=object)) * max(self.least, self.itemsize)
 
 
-def survey(file: h5py.File, path: Path) -> dict[str, Entry | None]:
+def survey(
+    file: h5py.File, path: Path, rank: int = 3, twins: Mapping[str, str] | None = None, lean: str | None = None
+) -> dict[str, Entry | None]:
     """Every object by its path: None for a group, the entry of a dataset.
+
+    Parameters
+    ----------
+    file, path
+        The open file.
+    rank
+        Dimensions that a dataset may have.
+    twins
+        Datasets that have a second name, by either; every one that is found must have both.
+    lean
+        Group whose arrays are in memory as on file; elsewhere every number may become one of eight bytes.
 
     Raises
     ------
@@ -65,18 +84,31 @@ def survey(file: h5py.File, path: Path) -> dict[str, Entry | None]:
         At the first thing that no result may hold.
     """
     found: dict[str, Entry | None] = {}
-    seen: set[Any] = set()
+    first: dict[Any, str] = {}
+    pairs = dict(twins or {}) | {b: a for a, b in (twins or {}).items()}
     for place, parent, name in _walk(file.id, "", 0, path):
         if len(found) >= MAX_OBJECTS:
             raise ResultError(path, place, f"is one of more than {MAX_OBJECTS} objects", _STRANGER)
         info = h5py.h5o.get_info(parent, name)
-        address = (info.fileno, info.addr)
-        if address in seen:
+        known = first.setdefault((info.fileno, info.addr), place)
+        entry = found.get(known)
+        if known != place and (entry is None or pairs.get(place) != known):
             raise ResultError(path, place, "is a second name of another object", _STRANGER)
-        seen.add(address)
-        found[place] = None if info.type == h5py.h5o.TYPE_GROUP else _entry(parent, name, info.type, place, path)
+        if known == place and info.type != h5py.h5o.TYPE_GROUP:
+            entry = _entry(parent, name, info.type, place, path, rank)
+            entry = replace(entry, least=1) if place.rpartition("/")[0] == lean else entry
+        found[place] = replace(entry, same_as=known) if entry and known != place else entry
+    _check_twins(found, twins or {}, path)
     _check_total(found, path)
     return found
+
+
+def _check_twins(found: Mapping[str, Entry | None], twins: Mapping[str, str], path: Path) -> None:
+    """Two names that ought to be of one dataset, and are not."""
+    for pair in twins.items():
+        present = [entry for place in pair if (entry := found.get(place))]
+        if present and not any(entry.same_as for entry in present):
+            raise ResultError(path, pair[0], f"is not the same dataset as {pair[1]}", _STRANGER)
 
 
 def _walk(group: Any, prefix: str, depth: int, path: Path) -> Iterator[tuple[str, Any, bytes]]:
@@ -92,7 +124,7 @@ def _walk(group: Any, prefix: str, depth: int, path: Path) -> Iterator[tuple[str
             yield from _walk(h5py.h5g.open(group, name), f"{place}/", depth + 1, path)
 
 
-def _entry(parent: Any, name: bytes, kind: int, place: str, path: Path) -> Entry:
+def _entry(parent: Any, name: bytes, kind: int, place: str, path: Path, rank: int) -> Entry:
     if kind != h5py.h5o.TYPE_DATASET:
         raise ResultError(path, place, "is neither a group nor a dataset", _STRANGER)
     dataset = h5py.h5d.open(parent, name)
@@ -104,8 +136,8 @@ def _entry(parent: Any, name: bytes, kind: int, place: str, path: Path) -> Entry
         raise ResultError(path, place, "is a virtual dataset or of an unknown storage", _STRANGER)
     space = dataset.get_space()
     shape = space.get_simple_extent_dims() if space.get_simple_extent_type() == h5py.h5s.SIMPLE else None
-    if shape is None or not 1 <= len(shape) <= 3 or space.get_simple_extent_dims(True) != shape:
-        raise ResultError(path, place, "has no plain, fixed shape of 1 to 3 dimensions", _STRANGER)
+    if shape is None or not 1 <= len(shape) <= rank or space.get_simple_extent_dims(True) != shape:
+        raise ResultError(path, place, f"has no plain, fixed shape of 1 to {rank} dimensions", _STRANGER)
     entry = Entry(tuple(int(n) for n in shape), *_type_of(dataset.get_type(), place, path))
     _check_storage(dataset, settings, layout, entry, place, path)
     return entry
@@ -143,14 +175,19 @@ def _check_storage(dataset: Any, settings: Any, layout: int, entry: Entry, place
 
 
 def _check_total(found: dict[str, Entry | None], path: Path) -> None:
-    claimed = sum(entry.claimed for entry in found.values() if entry)
+    claimed = sum(entry.claimed for entry in found.values() if entry and not entry.same_as)
     present = path.stat().st_size
-    if claimed > FREE_CLAIM + MAX_RATIO * present:
+    if is_bomb(claimed, present):
         raise ResultError(path, "file", f"claims {claimed:.3g} bytes of data in {present}", _STRANGER)
     memory = _memory()
     if claimed > 0.8 * memory:
         rule = f"needs {claimed / 1e9:.1f} GB of memory; this machine has {memory / 1e9:.1f} GB"
         raise ResultError(path, "file", rule, "Read single groups with xarray.open_dataset instead")
+
+
+def is_bomb(claimed: int, present: int) -> bool:
+    """Whether a file of so many bytes claims more data than any honest one."""
+    return claimed > FREE_CLAIM + MAX_RATIO * present
 
 
 def _memory() -> float:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tumorsim.variables import TrialData
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 _SLICE = 1 << 20
 
@@ -56,10 +59,15 @@ def data_digest(data: TrialData, scenario_text: str, seed: int) -> str:
     head = [list(data.arms), list(data.labels), data.setting, data.allocation, int(seed), scenario_text]
     hashed.update(json.dumps(head, ensure_ascii=True).encode())
     for name, array in _everything(data):
-        hashed.update(f"\n{name} {'f8' if array.dtype.kind == 'f' else 'i8'} {list(array.shape)}\n".encode())
-        for piece in _canonical(array):
-            hashed.update(piece)
+        add_array(hashed, name, array, "f8" if array.dtype.kind == "f" else "i8")
     return hashed.hexdigest()
+
+
+def add_array(hashed: Hash, name: str, array: NDArray[np.generic], kind: str) -> None:
+    """Take one array into a hash: its name, kind and shape, and its elements as little-endian ``kind``."""
+    hashed.update(f"\n{name} {kind} {list(array.shape)}\n".encode())
+    for piece in _canonical(array, np.dtype(f"<{kind}")):
+        hashed.update(piece)
 
 
 def _everything(data: TrialData) -> Iterator[tuple[str, NDArray[np.generic]]]:
@@ -68,10 +76,9 @@ def _everything(data: TrialData) -> Iterator[tuple[str, NDArray[np.generic]]]:
         yield name, data.arrays[name]
 
 
-def _canonical(array: NDArray[np.generic]) -> Iterator[bytes]:
-    """The elements in C order as little-endian doubles or 64-bit integers, NaN bits kept."""
+def _canonical(array: NDArray[np.generic], kind: np.dtype[Any]) -> Iterator[bytes]:
+    """The elements in C order, NaN bits kept."""
     flat = np.ascontiguousarray(array).reshape(-1)
-    kind = np.dtype("<f8") if array.dtype.kind == "f" else np.dtype("<i8")
     for start in range(0, flat.size, _SLICE):
         with np.errstate(invalid="ignore"):  # widening a signalling NaN
             yield flat[start : start + _SLICE].astype(kind).tobytes()
@@ -83,17 +90,19 @@ def compare(a: TrialData, b: TrialData) -> list[Difference]:
     Missing values are equal when their bits are; 0.0 and -0.0 differ. The width
     of integers does not count.
     """
+    words = ("arms", "labels", "setting", "allocation")
+    return differences(a, b, words, dict(_everything(a)), dict(_everything(b)))
+
+
+def differences(
+    a: Any, b: Any, words: Sequence[str], ours: Mapping[str, NDArray[Any]], theirs: Mapping[str, NDArray[Any]]
+) -> list[Difference]:
+    """Attributes named in ``words``, and arrays by name, in which two sets of data differ."""
     found = [
-        Difference(name, f"{left!r} against {right!r}")
-        for name, left, right in (
-            ("arms", a.arms, b.arms),
-            ("labels", a.labels, b.labels),
-            ("setting", a.setting, b.setting),
-            ("allocation", a.allocation, b.allocation),
-        )
-        if left != right
+        Difference(name, f"{getattr(a, name)!r} against {getattr(b, name)!r}")
+        for name in words
+        if getattr(a, name) != getattr(b, name)
     ]
-    ours, theirs = dict(_everything(a)), dict(_everything(b))
     for name in dict.fromkeys([*ours, *theirs]):
         if name not in ours or name not in theirs:
             found.append(Difference(name, f"only in the {'second' if name in theirs else 'first'}"))

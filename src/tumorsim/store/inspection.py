@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 
+from tumorsim.store.consistency import spatial_problems, trial_problems
 from tumorsim.store.decoding import Reader
 from tumorsim.store.errors import Problem, ResultError, clean
-from tumorsim.store.layout import MAX_TEXT, TARGET_COLUMNS, variables_of
+from tumorsim.store.guard import attribute
+from tumorsim.store.layout import SPATIAL_FORMAT
+from tumorsim.store.reading import FileReader
 from tumorsim.store.sealing import check_seal
+from tumorsim.store.spatial_decoding import SpatialReader
 
 _DAMAGED = "Copy the file again from the original, or run the scenario again"
 
@@ -41,16 +44,16 @@ def inspect(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return found
     with _noting(problems), h5py.File(path, "r") as file:
-        reader = Reader(file, path)
+        spatial = attribute(file, "format", path) == SPATIAL_FORMAT
+        reader = SpatialReader(file, path) if spatial else Reader(file, path)
         found["layout_version"] = reader.version
-        found["datasets"] = sum(entry is not None for entry in reader.entries.values())
+        found["datasets"] = sum(entry is not None and not entry.same_as for entry in reader.entries.values())
         unreadable = list(_unreadable(reader))
         problems.extend(unreadable)
         if not unreadable:
             found["digest"] = reader.result().digest
-            problems.extend(_loose_scales(reader))
-            problems.extend(_other_names(reader))
-            problems.extend(_other_targets(reader))
+            more = spatial_problems(reader) if isinstance(reader, SpatialReader) else trial_problems(reader)
+            problems.extend(more)
     return found
 
 
@@ -67,10 +70,10 @@ def _noting(problems: list[Problem]) -> Iterator[None]:
         problems.append(Problem("file", clean(f"cannot be read ({type(error).__name__}: {error})"), _DAMAGED))
 
 
-def _unreadable(reader: Reader) -> Iterator[Problem]:
+def _unreadable(reader: FileReader) -> Iterator[Problem]:
     """Datasets whose stored checksum or structure does not let them be read."""
     for place, entry in reader.entries.items():
-        if entry is None or entry.kind == "O":
+        if entry is None or entry.same_as or entry.kind == "O":
             continue
         try:
             reader.file[place][...]
@@ -78,76 +81,6 @@ def _unreadable(reader: Reader) -> Iterator[Problem]:
             raise
         except Exception as error:
             yield Problem(place, clean(f"cannot be read ({error})"), _DAMAGED)
-
-
-def _dims(reader: Reader) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Every dataset that lies on axes, with their names."""
-    for variable in variables_of(reader.version).values():
-        yield f"{variable.group}/{variable.name}", variable.dims
-    yield "patients/arm_label", ("arm",)
-    yield from (("scenario/resolved", ("text",)), ("scenario/source", ("text",)), ("summary/json", ("text",)))
-    for place, entry in reader.entries.items():
-        parts = place.split("/")
-        if parts[0] == "targets" and len(parts) == 2 and parts[1] != "target":
-            yield place, ("target",)
-        if parts[0] == "statistics" and len(parts) == 3 and parts[2] not in ("arm", "step"):
-            yield place, ("arm", "step")[: len(entry.shape) if entry else 0]
-
-
-def _loose_scales(reader: Reader) -> Iterator[Problem]:
-    """Axes that netCDF readers would not find."""
-    for place, dims in _dims(reader):
-        group = place.rsplit("/", 1)[0]
-        for axis, dim in enumerate(dims):
-            scale = reader.file[f"{group}/{dim}"].id
-            if not h5py.h5ds.is_scale(scale) or not h5py.h5ds.is_attached(reader.file[place].id, scale, axis):
-                yield Problem(place, f"its axis {dim} is not attached", _DAMAGED)
-
-
-def _texts(reader: Reader, place: str) -> list[str]:
-    """Texts of any length, one by one: many may point at one and the same long text."""
-    dataset, texts, left = reader.file[place], [], MAX_TEXT
-    for i in range(dataset.shape[0]):
-        raw = dataset[i]
-        texts.append(raw.decode() if isinstance(raw, bytes) else str(raw))
-        left -= len(texts[-1])
-        if left < 0:
-            reader.refuse(place, f"holds more than {MAX_TEXT} characters")
-    return texts
-
-
-def _other_names(reader: Reader) -> Iterator[Problem]:
-    """Axes and labels, as other tools see them, that differ from the names this package reads."""
-    for place, entry in reader.entries.items():
-        name = place.rsplit("/", 1)[1] if entry and not place.startswith("targets/") else ""
-        expected = {"arm": "arms", "arm_label": "arm_labels"}.get(name)
-        if expected and _texts(reader, place) != list(reader.names(expected)):
-            yield Problem(place, f"differs from the attribute {expected} of the file", _DAMAGED)
-
-
-def _other_targets(reader: Reader) -> Iterator[Problem]:
-    """Columns of the targets table that say something else than the summary."""
-    targets = reader.summary().get("targets") or []
-    for key, kind in TARGET_COLUMNS.items() if targets else ():
-        values = [target.get(key) for target in targets]
-        if kind == "text":
-            same = _texts(reader, f"targets/{key}") == ["" if v is None else str(v) for v in values]
-        elif kind == "flag":
-            same = reader.array(f"targets/{key}", "i", 1).tolist() == [-1 if v is None else int(v) for v in values]
-        elif kind == "number":
-            same = _equal(reader, f"targets/{key}", values)
-        else:
-            pairs = [value or (None, None) for value in values]
-            same = all(
-                _equal(reader, f"targets/{key}_{e}", [p[i] for p in pairs]) for i, e in enumerate(("low", "high"))
-            )
-        if not same:
-            yield Problem(f"targets/{key}", "differs from the summary", _DAMAGED)
-
-
-def _equal(reader: Reader, place: str, values: list[Any]) -> bool:
-    expected = [np.nan if value is None else float(value) for value in values]
-    return np.array_equal(reader.array(place, "f", 1), expected, equal_nan=True)
 
 
 def _limit(memory: int, seconds: int) -> None:

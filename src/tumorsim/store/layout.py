@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from tumorsim.variables import VARIABLES, TrialData, Variable
 
 FORMAT = "tumorsim result"
+SPATIAL_FORMAT = "tumorsim spatial result"
+FORMATS = {FORMAT: "trial", SPATIAL_FORMAT: "spatial"}
 LAYOUT_VERSION = 2
 NOTICE = "Hypothesis-generating simulation; not for clinical use."
 
@@ -23,15 +25,17 @@ NOTICE = "Hypothesis-generating simulation; not for clinical use."
 SINCE: dict[str, int] = {"resistant_regrowth_time": 2}
 
 # axis: unit, doc
-AXES: dict[str, tuple[str, str]] = {
+FREE_AXES: dict[str, tuple[str, str]] = {  # of results of every kind
     "arm": ("1", "Name of the arm."),
+    "text": ("1", "Always one."),
+}
+AXES: dict[str, tuple[str, str]] = FREE_AXES | {
     "patient": ("1", "Number of the virtual patient."),
     "visit": ("1", "Number of the visit, from 0."),
     "trace": ("1", "Number of the virtual patient whose trajectory is stored."),
     "time": ("day", "Time from randomisation."),
     "step": ("1", "Number of the curve's step, from 0."),
     "target": ("1", "Number of the reported figure, from 0."),
-    "text": ("1", "Always one."),
 }
 GROUP_AXES: dict[str, tuple[str, ...]] = {
     "patients": ("arm", "patient"),
@@ -141,12 +145,13 @@ def problems(data: TrialData, version: int = LAYOUT_VERSION) -> Iterator[tuple[s
         if name not in data.arrays:
             yield place, "is missing"
             continue
-        rule = _array_problem(data.arrays[name], variable, tuple(sizes[axis] for axis in variable.dims))
+        rule = array_problem(data.arrays[name], variable, tuple(sizes[axis] for axis in variable.dims))
         if rule:
             yield place, rule
 
 
-def _array_problem(array: NDArray[np.generic], variable: Variable, shape: tuple[int, ...]) -> str | None:
+def array_problem(array: NDArray[np.generic], variable: Variable, shape: tuple[int, ...]) -> str | None:
+    """What keeps one array out of a result; None if it fits."""
     if array.dtype.name not in MEMORY_DTYPES:
         return f"has type {array.dtype.name}, which a result cannot hold; allowed: {', '.join(MEMORY_DTYPES)}"
     if array.shape != shape:
@@ -160,23 +165,38 @@ def _array_problem(array: NDArray[np.generic], variable: Variable, shape: tuple[
 
 
 def _axis_problems(data: TrialData) -> Iterator[tuple[str, str]]:
-    if not 1 <= len(data.arms) <= MAX_ARMS or len(set(data.arms)) != len(data.arms):
-        yield "arm", f"needs 1 to {MAX_ARMS} different names, not {len(data.arms)}: {data.arms[:4]}"
-    if len(data.labels) != len(data.arms):
-        yield "arm_label", f"has {len(data.labels)} labels for {len(data.arms)} arms"
-    for text in (*data.arms, *data.labels):
-        if not text.isprintable() or not 1 <= len(text) <= MAX_NAME:
-            yield "arm", f"{text[:40]!r} is not a name: 1 to {MAX_NAME} printable characters"
+    yield from arm_problems(data.arms, data.labels)
     if data.setting not in SETTINGS:
         yield "setting", f"{data.setting!r} is none of {', '.join(SETTINGS)}"
     if data.allocation not in ALLOCATIONS:
         yield "allocation", f"{data.allocation!r} is none of {', '.join(ALLOCATIONS)}"
-    for name, axis in (("patient", data.patient), ("trace", data.trace)):
-        if axis.ndim != 1 or axis.dtype.kind not in "iu" or np.unique(axis).size != axis.size:
-            yield name, "must be different whole numbers in one dimension"
+    yield from number_problems("patient", data.patient)
+    yield from number_problems("trace", data.trace)
     if not np.isin(data.trace, data.patient).all():
         yield "trace", "names a patient that is not in the trial"
-    if data.time.ndim != 1 or data.time.dtype.kind != "f":
-        yield "time", "must be floating-point days in one dimension"
-    elif not np.isfinite(data.time).all() or (np.diff(data.time) <= 0.0).any():
-        yield "time", "must be finite and rising"
+    yield from rising_problems("time", data.time, "days")
+
+
+def arm_problems(arms: tuple[str, ...], labels: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """What is wrong with arms and their labels."""
+    if not 1 <= len(arms) <= MAX_ARMS or len(set(arms)) != len(arms):
+        yield "arm", f"needs 1 to {MAX_ARMS} different names, not {len(arms)}: {arms[:4]}"
+    if len(labels) != len(arms):
+        yield "arm_label", f"has {len(labels)} labels for {len(arms)} arms"
+    for text in (*arms, *labels):
+        if not text.isprintable() or not 1 <= len(text) <= MAX_NAME:
+            yield "arm", f"{text[:40]!r} is not a name: 1 to {MAX_NAME} printable characters"
+
+
+def number_problems(name: str, axis: NDArray[Any]) -> Iterator[tuple[str, str]]:
+    """What is wrong with an axis that numbers things."""
+    if axis.ndim != 1 or axis.dtype.kind not in "iu" or np.unique(axis).size != axis.size:
+        yield name, "must be different whole numbers in one dimension"
+
+
+def rising_problems(name: str, axis: NDArray[Any], unit: str) -> Iterator[tuple[str, str]]:
+    """What is wrong with an axis of times or lengths."""
+    if axis.ndim != 1 or axis.dtype.kind != "f":
+        yield name, f"must be floating-point {unit} in one dimension"
+    elif not np.isfinite(axis).all() or (np.diff(axis) <= 0.0).any():
+        yield name, "must be finite and rising"

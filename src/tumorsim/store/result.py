@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorsim.store.access import OURS, check_fit, check_words, laid_out, opened
 from tumorsim.store.decoding import Reader, StoredResult
-from tumorsim.store.encoding import Curves, dump_json, encode
+from tumorsim.store.encoding import Curves, encode
 from tumorsim.store.errors import ResultError
 from tumorsim.store.identity import data_digest
-from tumorsim.store.layout import CURVE_COLUMNS, MAX_TEXT, problems
-from tumorsim.store.sealing import check_seal, check_target, commit
+from tumorsim.store.layout import CURVE_COLUMNS, problems
+from tumorsim.store.sealing import check_target, commit
 from tumorsim.variables import TrialData
 
-_OURS = "This is a fault of the program that made the trial, not of the disk"
 _ENDPOINT = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -68,46 +66,13 @@ def write(
         does not fit the layout.
     """
     path = check_target(path, force)
-    wrong = [f"{place} {rule}" for place, rule in problems(data)]
-    if wrong:
-        more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-        raise ResultError(path, "arrays", "; ".join(wrong[:5]) + more, _OURS)
-    seed = summary.get("seed")
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 1 << 64:
-        raise ResultError(path, "summary", f"seed is {seed!r}, not a whole number from 0 to 2**64 - 1", _OURS)
-    if provenance.get("seed", seed) != seed:
-        raise ResultError(path, "provenance", f"seed is {provenance['seed']}, but the summary's is {seed}", _OURS)
-    texts = {
-        "scenario/resolved": scenario_text,
-        "scenario/source": scenario_source,
-        "summary/json": _json(path, summary),
-    }
-    for place, text in texts.items():
-        _check_text(path, place, text)
-    _json(path, provenance)
+    check_fit(path, problems(data))
+    seed = check_words(path, summary, scenario_text, scenario_source, provenance)
     tables = _checked_curves(path, curves or {}, data.arms)
     digest = data_digest(data, scenario_text, seed)
-    try:
+    with laid_out(path):
         content = encode(data, summary, (scenario_text, scenario_source), provenance, tables, digest)
-    except (OSError, RuntimeError, TypeError, ValueError, MemoryError) as error:
-        raise ResultError(path, "file", f"cannot be laid out ({error})", _OURS) from error
     return commit(path, content, force=force)
-
-
-def _json(path: Path, value: Mapping[str, Any]) -> str:
-    try:
-        return dump_json(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ResultError(path, "summary", f"cannot be written as JSON ({error})", _OURS) from error
-
-
-def _check_text(path: Path, place: str, text: str) -> None:
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError as error:
-        raise ResultError(path, place, "is not valid Unicode", _OURS) from error
-    if "\0" in text or size > MAX_TEXT:
-        raise ResultError(path, place, f"holds a NUL or more than {MAX_TEXT} bytes", _OURS)
 
 
 def _checked_curves(path: Path, curves: Curves, arms: tuple[str, ...]) -> dict[str, dict[str, dict[str, NDArray[Any]]]]:
@@ -116,16 +81,16 @@ def _checked_curves(path: Path, curves: Curves, arms: tuple[str, ...]) -> dict[s
     for endpoint, by_arm in curves.items():
         place = f"statistics/{endpoint}"
         if not _ENDPOINT.fullmatch(endpoint):
-            raise ResultError(path, place, "is no end point's name: lower-case letters, digits, _", _OURS)
+            raise ResultError(path, place, "is no end point's name: lower-case letters, digits, _", OURS)
         if set(by_arm) != set(arms):
-            raise ResultError(path, place, f"has curves of {sorted(by_arm)}, the arms are {sorted(arms)}", _OURS)
+            raise ResultError(path, place, f"has curves of {sorted(by_arm)}, the arms are {sorted(arms)}", OURS)
         checked[endpoint] = {arm: _columns(by_arm[arm]) for arm in arms}
         shapes = {arm: {c.shape for c in columns.values()} for arm, columns in checked[endpoint].items()}
         names = {frozenset(columns) for columns in checked[endpoint].values()}
         if len(names) != 1 or any(len(s) != 1 or len(next(iter(s))) != 1 for s in shapes.values()):
-            raise ResultError(path, place, "needs the same columns in every arm, each of one length", _OURS)
+            raise ResultError(path, place, "needs the same columns in every arm, each of one length", OURS)
         if not {"time"} <= next(iter(names)) <= set(CURVE_COLUMNS):
-            raise ResultError(path, place, f"needs `time` and may have {', '.join(CURVE_COLUMNS)}", _OURS)
+            raise ResultError(path, place, f"needs `time` and may have {', '.join(CURVE_COLUMNS)}", OURS)
     return checked
 
 
@@ -149,20 +114,8 @@ def read(path: Path | str) -> StoredResult:
     ResultError
         The file is missing, damaged, of another layout, or not what it claims.
     """
-    path = Path(path)
-    before = check_seal(path)
-    try:
-        with h5py.File(path, "r") as file:
-            after = os.stat(path)
-            if (before.st_dev, before.st_ino, before.st_size) != (after.st_dev, after.st_ino, after.st_size):
-                raise ResultError(path, "file", "was replaced while it was read", "Read it again")
-            return Reader(file, path).result()
-    except ResultError:
-        raise
-    except Exception as error:
-        # Whatever a malformed file makes h5py or numpy raise is one thing to the caller.
-        rule = f"cannot be read as a result ({type(error).__name__}: {error})"
-        raise ResultError(path, "file", rule, "Check it with `tumorsim verify`, or run the scenario again") from error
+    with opened(path) as file:
+        return Reader(file, Path(path)).result()
 
 
 def digest(source: Path | str | TrialData, scenario_text: str = "", seed: int = 0) -> str:

@@ -181,18 +181,45 @@ def check_seal(path: Path | str) -> os.stat_result:
                 raise ResultError(path, "file", rule, "Run the scenario again")
             digest = _hash(file, body)
             last = file.read(SEAL_SIZE + 1)
-    except FileNotFoundError:
-        raise ResultError(path, "file", "does not exist", "Give the path that `tumorsim run` printed") from None
     except OSError as error:
-        rule = f"cannot be read ({error.strerror or error})"
-        raise ResultError(path, "file", rule, "Check path and permissions") from error
+        raise _unopened(path, error) from error
+    _compare(path, last, digest)
+    return found
+
+
+def read_sealed(path: Path | str) -> memoryview:
+    """All bytes of a whole file, without the seal: what was checked is what is returned.
+
+    Raises
+    ------
+    ResultError
+        As `check_seal`.
+    """
+    path = Path(path)
+    try:
+        with open(path, "rb", opener=_open_regular) as file:
+            content = memoryview(file.read())
+    except OSError as error:
+        raise _unopened(path, error) from error
+    body = content[: max(0, len(content) - SEAL_SIZE)]
+    _compare(path, bytes(content[len(body) :]), hashlib.sha256(body).hexdigest())
+    return body
+
+
+def _unopened(path: Path, error: OSError) -> ResultError:
+    if isinstance(error, FileNotFoundError):
+        return ResultError(path, "file", "does not exist", "Give the path that `tumorsim run` printed")
+    return ResultError(path, "file", f"cannot be read ({error.strerror or error})", "Check path and permissions")
+
+
+def _compare(path: Path, last: bytes, digest: str) -> None:
+    """The last bytes of a file against the seal that it ought to have."""
     if not last.startswith(_MAGIC):
         rule = "has no seal at its end: it is cut short, was changed by another program, or is no tumorsim result"
         raise ResultError(path, "file", rule, "Take the original, or run the scenario again")
     if last != seal(digest):
         rule = "is damaged: its bytes are not those that were written (SHA-256 differs)"
         raise ResultError(path, "file", rule, "Copy it again from the original, or run the scenario again")
-    return found
 
 
 def _open_regular(name: str, flags: int) -> int:
