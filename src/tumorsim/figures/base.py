@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tumorsim.variables import TrialData
 
@@ -108,6 +108,7 @@ class Kind:
     description: str
     render: Callable[..., Drawing] = field(repr=False)
     options: tuple[Option, ...] = ()
+    source: ClassVar[str] = "trial"  # what it is drawn from: "trial", "spatial" or "calibration"
 
     def read(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Every option with its value, defaults filled in."""

@@ -122,9 +122,9 @@ def _row(path: str, place: str, found: dict[str, Any]) -> ParameterRow:
     )
 
 
-def settings(scenario: Mapping[str, Any]) -> list[tuple[str, str]]:
+def settings(scenario: Mapping[str, Any], parts: Sequence[str] = STUDY_PARTS) -> list[tuple[str, str]]:
     """Settings of the study that are no parameters: who the patients are, how the trial was made."""
-    return [pair for part in STUDY_PARTS for pair in _settings(scenario.get(part), part)]
+    return [pair for part in parts for pair in _settings(scenario.get(part), part)]
 
 
 def _settings(node: Any, path: str) -> Iterator[tuple[str, str]]:

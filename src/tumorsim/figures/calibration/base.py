@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tumorsim.figures.base import FigureError, Kind
 
@@ -33,6 +33,7 @@ class CalibrationFigure(Kind):
         Key of the outcome that must hold something, e.g. ``posterior``; empty: the parameters will do.
     """
 
+    source: ClassVar[str] = "calibration"
     needs: str = ""
 
     def draw(self, outcome: Outcome, **options: Any) -> Drawing:
