@@ -6,8 +6,10 @@ import argparse
 import json
 from pathlib import Path
 
+from benchmarks.fields import fields
+from benchmarks.figure import Figure, line
 from benchmarks.machine import machine, peak_memory
-from benchmarks.patient import PAPER, Figure, against_lsoda, cohort, kernel, start_up
+from benchmarks.patient import PAPER, against_lsoda, cohort, kernel, start_up
 
 
 def main() -> None:
@@ -24,24 +26,12 @@ def main() -> None:
     figures += kernel(64, repeats)
     figures += against_lsoda(6 if chosen.quick else 20, repeats)
     figures += start_up()
+    figures += fields(chosen.quick)
     figures.append(Figure("peak memory of this process", peak_memory(), "MiB"))
     for figure in figures:
         print(line(figure))
     if chosen.json is not None:
         chosen.json.write_text(json.dumps([figure.as_dict() for figure in figures], indent=1) + "\n")
-
-
-def line(figure: Figure) -> str:
-    """One figure for people."""
-    text = f"{figure.work:44s} {figure.rate:12,.4g} {figure.unit}"
-    if figure.error is not None:
-        text += f"   largest relative error {figure.error:.1e}"
-    if figure.ratio is not None:
-        text += f"   {figure.ratio:.2f} x {figure.peer}"
-    if figure.goal is not None:
-        met = figure.ratio is not None and figure.ratio >= figure.goal
-        text += f"   goal {figure.goal:g}: {'met' if met else 'not met'}"
-    return text
 
 
 if __name__ == "__main__":

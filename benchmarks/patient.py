@@ -7,9 +7,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "analytic"))
 from event_driver import EVALUATIONS, Bench, bench, lsoda, ours, run_patient
 from integrator_table import floors
 
+from benchmarks.figure import Figure, seconds
 from tumorsim.api import study_of
 from tumorsim.kernels import layout
 from tumorsim.models.patient import simulate_batch
@@ -29,35 +27,6 @@ from tumorsim.trial import RELATIVE_TOLERANCE, Study, run_trial
 SCENARIO = "scenarios/hcc_adjuvant_cik_rct.yaml"
 PAPER = 226  # patients of the published trial
 REFERENCE = 1e-11
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One line of the table.
-
-    ``ratio`` is ours over the peer's on the same work in the same run; ``goal`` is
-    what issue E of the project asks for, None where it asks for nothing.
-    """
-
-    work: str
-    rate: float
-    unit: str
-    error: float | None = None
-    peer: str | None = None
-    ratio: float | None = None
-    goal: float | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """With whether the goal is met."""
-        met = None if self.goal is None or self.ratio is None else self.ratio >= self.goal
-        return asdict(self) | {"met": met}
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Wall time of one call."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def study(patients: int) -> Study:

@@ -17,9 +17,10 @@ from tumorsim.library import LibraryEntry, Row
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
-GREEK = ("alpha", "beta", "gamma", "delta", "eps", "eta", "kappa", "lambda", "mu", "rho", "sigma", "tau")
+GREEK = ("alpha", "beta", "chi", "gamma", "delta", "eps", "eta", "kappa", "lambda", "mu", "pi", "rho", "sigma", "tau")
 TITLES = {
     "diseases": "Diseases",
+    "tissues": "Tissues",
     "drugs": "Drugs",
     "cells": "Cell products",
     "procedures": "Procedures",
@@ -62,7 +63,7 @@ def page() -> str:
         names = library.names(kind)
         if names:
             parts.append(f"## {TITLES[kind]}\n")
-            parts += [_entry(library.entry(name)) for name in names]
+            parts += [_entry(library.entry(f"{kind}/{name}")) for name in names]
     return "\n".join(parts)
 
 

@@ -12,9 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tumorsim.api import Result, open_result, replay, run, simulate
-    from tumorsim.scenario import Scenario, ScenarioError, load
+    from tumorsim.api import load, open_result, replay, run, simulate
+    from tumorsim.scenario import Scenario, ScenarioError
+    from tumorsim.spatial_api import SpatialResult
+    from tumorsim.spatial_scenario import SpatialScenario
     from tumorsim.store import ResultError
+    from tumorsim.trial_api import Result
 
     __version__: str
 
@@ -23,6 +26,8 @@ __all__ = [
     "ResultError",
     "Scenario",
     "ScenarioError",
+    "SpatialResult",
+    "SpatialScenario",
     "__version__",
     "load",
     "open_result",
@@ -34,11 +39,13 @@ __all__ = [
 # Where each name lives: nothing is imported before it is asked for. No name may be that of a
 # submodule, which would take its place once it is imported.
 _HOMES = {
-    "Result": "api",
+    "Result": "trial_api",
     "ResultError": "store",
     "Scenario": "scenario",
     "ScenarioError": "scenario",
-    "load": "scenario",
+    "SpatialResult": "spatial_api",
+    "SpatialScenario": "spatial_scenario",
+    "load": "api",
     "open_result": "api",
     "replay": "api",
     "run": "api",

@@ -1,176 +1,105 @@
-"""Everything the command line does, one call away from Python.
+"""Everything the command line does, one call away from Python: for trials and for spatial studies.
 
 >>> import tumorsim as ts
 >>> result = ts.run("scenarios/hcc_adjuvant_cik_rct.yaml", patients=500, seed=1)  # doctest: +SKIP
 >>> result.survival("rfs")["cik"]["time"]  # doctest: +SKIP
+>>> ts.run("scenarios/small/spatial_tace_nk.yaml").plot("lattice")  # doctest: +SKIP
+
+The file given decides which it is; what a function returns then is that kind's, and is annotated ``Any`` where only
+the caller can know.
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tumorsim.scenario import Scenario, load, read_resolved
-from tumorsim.variables import TrialData, Variable
+from tumorsim.scenario import Scenario
+from tumorsim.scenario import load as load_trial
+from tumorsim.spatial_api import SpatialResult, replay_spatial, run_spatial, simulate_spatial
+from tumorsim.spatial_scenario import SpatialScenario, is_spatial, load_spatial
+from tumorsim.trial_api import (
+    Notify,
+    Progress,
+    Result,
+    default_threads,
+    prepare,
+    replay_study,
+    run_study,
+    simulate_trial,
+    study_of,
+)
 
-if TYPE_CHECKING:
-    import pandas as pd
-    import xarray as xr
-    from matplotlib.figure import Figure
+__all__ = [
+    "Result",
+    "SpatialResult",
+    "default_threads",
+    "load",
+    "open_result",
+    "prepare",
+    "replay",
+    "run",
+    "simulate",
+    "study_of",
+]
 
-    from tumorsim.store import StoredResult
-    from tumorsim.trial import Study
 
-Progress = Callable[[int, int], None]
-Notify = Callable[[str], None]
+def load(
+    source: str | Path,
+    overrides: Sequence[str] = (),
+    patients: int | None = None,
+    seed: int | None = None,
+    *,
+    replicates: int | None = None,
+    root: str | Path | None = None,
+) -> Any:
+    """Read, check and resolve a scenario file, of a trial or a spatial study.
 
-
-@dataclass(frozen=True)
-class Result:
-    """A stored run: opened by `open_result`, returned by `run`.
-
-    Attributes
+    Parameters
     ----------
-    stored
-        What the file holds (`tumorsim.store.StoredResult`).
+    source
+        Path of a YAML file.
+    overrides
+        ``key=value`` as on the command line, applied in order.
+    patients, replicates, seed
+        Virtual patients (of a trial), lattices in an arm (of a spatial study) and seed, instead of the file's.
+    root
+        Folder that ``extends`` may not leave; the folder of ``source`` if None.
+
+    Returns
+    -------
+    Scenario or SpatialScenario
+        By what the file is.
+
+    Raises
+    ------
+    ScenarioError
+        Everything that is wrong, each problem with its place.
+    ValueError
+        ``patients`` with a spatial scenario, or ``replicates`` with a trial.
     """
-
-    stored: StoredResult = field(repr=False)
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self.stored.path
-
-    @property
-    def data(self) -> TrialData:
-        """Every array of the trial, by its declared name: ``result.data["death_time"]``."""
-        return self.stored.data
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the data: equal digests are equal bits."""
-        return self.stored.digest
-
-    @property
-    def as_dict(self) -> dict[str, Any]:
-        """The summary as one JSON-able mapping (what ``tumorsim run --json`` prints), times in months."""
-        return self.stored.summary
-
-    @property
-    def scenario(self) -> Scenario:
-        """The scenario that made it, as stored."""
-        return read_resolved(self.stored.scenario_text)
-
-    def summary(self) -> pd.DataFrame:
-        """Table of the simulated beside the reported figures; one row a target."""
-        import pandas as pd
-
-        return pd.DataFrame(self.stored.summary["targets"])
-
-    def survival(self, endpoint: str) -> dict[str, dict[str, Any]]:
-        """Kaplan-Meier columns of an end point by arm: time (months), survival, lower, upper, at_risk ...
-
-        Raises
-        ------
-        KeyError
-            No such end point in this result; the message lists those there are.
-        """
-        if endpoint not in self.stored.curves:
-            raise KeyError(f"{endpoint!r} is not in this result; it has {', '.join(self.stored.curves)}")
-        return self.stored.curves[endpoint]
-
-    def plot(self, kind: str, endpoint: str | None = None, **options: Any) -> Figure:
-        """One figure, as a matplotlib Figure; ``tumorsim plot list`` names the kinds."""
-        from tumorsim.figures import figure
-        from tumorsim.figures.curves import study_view
-
-        if endpoint is not None:
-            options["endpoint"] = endpoint
-        view = study_view(self.stored.data, self.stored.summary, self.stored.curves, self.stored.scenario_text)
-        drawn = figure(kind).draw(view, **options)
-        assert isinstance(drawn, _figure_class())
-        return drawn
-
-    def to_xarray(self, group: str) -> xr.Dataset:
-        """A group of the file (``patients``, ``visits``, ``trajectories``) as an xarray Dataset."""
-        import xarray as xr
-
-        return xr.load_dataset(self.path, group=group, engine="h5netcdf")
-
-    def to_frame(self, group: str = "patients") -> pd.DataFrame:
-        """A group as a pandas table, one row for each arm and patient (and visit, or time)."""
-        import numpy as np
-        import pandas as pd
-
-        declared = [v for v in _group(group) if v.name in self.data.arrays]  # an older layout lacks some
-        dims = max((v.dims for v in declared), key=len)
-        axes = self._axes()
-        index = pd.MultiIndex.from_product([axes[name] for name in dims], names=dims)
-        shape = tuple(len(axes[name]) for name in dims)
-        columns = {
-            v.name: np.broadcast_to(_aligned(self.data[v.name], v.dims, dims), shape).reshape(-1) for v in declared
-        }
-        return pd.DataFrame(columns, index=index).reset_index()
-
-    def _axes(self) -> dict[str, list[Any]]:
-        data = self.data
-        return {
-            "arm": list(data.arms),
-            "patient": data.patient.tolist(),
-            "visit": list(range(data["visit_time"].shape[2])),
-            "trace": data.trace.tolist(),
-            "time": data.time.tolist(),
-        }
+    if is_spatial(source, root):
+        _refuse(source, patients=patients, instead="replicates", kind="spatial scenario")
+        return load_spatial(source, overrides, replicates, seed, root=root)
+    _refuse(source, replicates=replicates, instead="patients", kind="trial")
+    return load_trial(source, overrides, patients, seed, root=root)
 
 
-def _figure_class() -> type:
-    from matplotlib.figure import Figure
-
-    return Figure
-
-
-def _group(group: str) -> tuple[Variable, ...]:
-    from tumorsim.variables import VARIABLES
-
-    declared = tuple(v for v in VARIABLES if v.group == group)
-    if not declared:
-        raise KeyError(f"{group!r} is no group; there are patients, visits, trajectories")
-    return declared
-
-
-def _aligned(array: Any, own: tuple[str, ...], dims: tuple[str, ...]) -> Any:
-    """Array with an axis of length one wherever it lacks a dimension."""
-    return array.reshape([array.shape[own.index(name)] if name in own else 1 for name in dims])
-
-
-def default_threads() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def study_of(scenario: Scenario) -> Study:
-    """The blocks of a scenario that `tumorsim.trial.run_trial` needs."""
-    from tumorsim.trial import Study
-
-    return Study(
-        scenario.disease, scenario.population, scenario.trial, scenario.arms,
-        scenario.after_progression, scenario.output, scenario.seed,
-    )  # fmt: skip
+def _refuse(source: object, *, instead: str, kind: str, **given: int | None) -> None:
+    """Refuse an option that the scenario at hand has no use for."""
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(f"{source}: {name}={value} does not fit, since this is a {kind}; it has {instead}")
 
 
 def simulate(
-    scenario: Scenario,
+    scenario: Scenario | SpatialScenario,
     *,
     threads: int | None = None,
     progress: Progress | None = None,
     notify: Notify | None = None,
-) -> TrialData:
+) -> Any:
     """Simulate a scenario in memory; nothing is written.
 
     Parameters
@@ -180,49 +109,25 @@ def simulate(
     threads
         Kernel threads; every core by default. The result does not depend on it.
     progress
-        Called with (patient courses done, to do).
+        Called with (patient courses or steps of lattices done, to do).
     notify
         Called with a line of text when something takes long (compilation) or failed for some patients.
+
+    Returns
+    -------
+    TrialData or SpatialData
+        `tumorsim.variables.TrialData` or `tumorsim.spatial_variables.SpatialData`.
     """
-    from tumorsim.trial import failures_text, run_trial
-
-    study = study_of(scenario)
-    prepare(study, notify)
-    data = run_trial(study, threads=threads or default_threads(), progress=progress)
-    trouble = failures_text(data)
-    if trouble and notify is not None:
-        notify(trouble)
-    return data
-
-
-def prepare(study: Study, notify: Notify | None = None) -> None:
-    """Compile the kernels, or load them from the cache, before anything is timed.
-
-    Parameters
-    ----------
-    study
-        Any of those that will be simulated.
-    notify
-        Called with a line of text when there is something to compile.
-    """
-    if notify is not None and not _compiled():
-        notify("compiling the kernels, once for this version: about half a minute")
-    from tumorsim.trial import warm_up
-
-    warm_up(study)
-
-
-def _compiled() -> bool:
-    """Whether compiled kernels of this version lie in the cache."""
-    from tumorsim.kernels._jit import cache_directory
-
-    return any(cache_directory().rglob("*simulate_batch*.nbc"))
+    if isinstance(scenario, SpatialScenario):
+        return simulate_spatial(scenario, threads=threads, progress=progress, notify=notify)
+    return simulate_trial(scenario, threads=threads, progress=progress, notify=notify)
 
 
 def run(
-    source: str | Path | Scenario,
+    source: str | Path | Scenario | SpatialScenario,
     *,
     patients: int | None = None,
+    replicates: int | None = None,
     seed: int | None = None,
     threads: int | None = None,
     out: str | Path | None = None,
@@ -230,17 +135,21 @@ def run(
     force: bool = False,
     progress: Progress | None = None,
     notify: Notify | None = None,
-) -> Result:
+) -> Any:
     """Simulate a scenario and write one result file.
+
+    Of a spatial scenario, finished lattices lie in the folder ``OUT.partial`` until the result is written: after an
+    interruption the same call goes on from there.
 
     Parameters
     ----------
     source
         Path of a scenario file, or a scenario from `tumorsim.load`.
-    patients, seed, overrides
-        Instead of the file's; overrides read ``key=value``. Only with a path.
+    patients, replicates, seed, overrides
+        Instead of the file's: virtual patients of a trial, lattices in an arm of a spatial study; overrides read
+        ``key=value``. Only with a path.
     threads
-        Kernel threads; every core by default. The result does not depend on it.
+        Cores; all of them by default. The result does not depend on it.
     out
         Result file; a temporary file that lives as long as the process by default.
     force
@@ -250,56 +159,42 @@ def run(
 
     Returns
     -------
-    Result
+    Result or SpatialResult
         Reads from the file written.
 
     Raises
     ------
     tumorsim.scenario.ScenarioError
         A fault in the scenario, with its place.
+    ValueError
+        An option that does not fit what the file is, or that would change a loaded scenario.
     tumorsim.store.ResultError
-        The target exists or cannot be written.
+        The target exists or cannot be written, or checkpoints are of another run.
     tumorsim.trial.SimulationError
         No patient could be integrated.
+    tumorsim.experiment.ExperimentError
+        A lattice failed.
     """
-    from tumorsim import provenance, store, summary
-    from tumorsim.figures.curves import survival_columns
-
-    if isinstance(source, Scenario):
-        if patients is not None or seed is not None or overrides:
-            raise ValueError("patients, seed and overrides change a file: give its path instead of a loaded scenario")
-        scenario = source
-    else:
-        scenario = load(source, overrides, patients, seed)
-    target = store.check_target(_temporary(scenario.name) if out is None else Path(out), force)
-    started = time.perf_counter()
-    count = threads or default_threads()
-    data = simulate(scenario, threads=count, progress=progress, notify=notify)
-    told = summary.build(
-        data, scenario.name, scenario.title, scenario.seed, scenario.endpoints, scenario.targets,
-        scenario.trial.matching,
-    )  # fmt: skip
-    inputs = {"scenario": scenario.source_text, "resolved": scenario.resolved_text}
-    made = provenance.collect(scenario.seed, count, inputs, wall_time=time.perf_counter() - started)
-    path = store.write(
-        target, data, told, scenario.resolved_text, scenario.source_text, made,
-        survival_columns(data, scenario.endpoints), force,
-    )  # fmt: skip
-    return open_result(path)
+    spatial = isinstance(source, SpatialScenario) or (not isinstance(source, Scenario) and is_spatial(source))
+    common: dict[str, Any] = {
+        "seed": seed, "threads": threads, "out": out, "overrides": overrides, "force": force, "progress": progress,
+        "notify": notify,
+    }  # fmt: skip
+    shown = "this scenario" if isinstance(source, Scenario | SpatialScenario) else source
+    if spatial:
+        _refuse(shown, patients=patients, instead="replicates", kind="spatial scenario")
+        return run_spatial(source, replicates=replicates, **common)  # type: ignore[arg-type]
+    _refuse(shown, replicates=replicates, instead="patients", kind="trial")
+    return run_study(source, patients=patients, **common)  # type: ignore[arg-type]
 
 
-_TEMPORARY: list[tempfile.TemporaryDirectory[str]] = []
-
-
-def _temporary(name: str) -> Path:
-    """A file that is removed when the process ends."""
-    folder = tempfile.TemporaryDirectory(prefix="tumorsim-")
-    _TEMPORARY.append(folder)
-    return Path(folder.name) / f"{name}.h5"
-
-
-def open_result(path: str | Path) -> Result:
+def open_result(path: str | Path) -> Any:
     """Open a stored result.
+
+    Returns
+    -------
+    Result or SpatialResult
+        By what the file holds.
 
     Raises
     ------
@@ -308,6 +203,8 @@ def open_result(path: str | Path) -> Result:
     """
     from tumorsim import store
 
+    if store.kind_of(path) == "spatial":
+        return SpatialResult(store.read_spatial(path))
     return Result(store.read(path))
 
 
@@ -324,6 +221,8 @@ def replay(
     ----------
     path
         A result file.
+    threads, progress, notify
+        As in `simulate`.
 
     Returns
     -------
@@ -331,14 +230,7 @@ def replay(
         One line for each array that differs; what differs in versions or CPU stands
         first, since it explains the rest. Empty when every bit is equal.
     """
-    from tumorsim import provenance, store
+    from tumorsim import store
 
-    held = store.read(path)
-    scenario = read_resolved(held.scenario_text)
-    again = simulate(scenario, threads=threads, progress=progress, notify=notify)
-    # what an older layout does not hold cannot be compared
-    again = replace(again, arrays={name: array for name, array in again.arrays.items() if name in held.data.arrays})
-    differing = [str(found) for found in store.compare(held.data, again)]
-    if not differing:
-        return []
-    return [*provenance.differences(held.provenance), *differing]
+    again = replay_spatial if store.kind_of(path) == "spatial" else replay_study
+    return again(path, threads=threads, progress=progress, notify=notify)

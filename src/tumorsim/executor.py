@@ -12,6 +12,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -21,7 +22,7 @@ from concurrent.futures.process import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 T = TypeVar("T")
@@ -78,7 +79,9 @@ class Executor:
         self._pool: Pool | None = None
         self._deaths = 0
 
-    def run(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[Outcome[R]]:
+    def run(
+        self, function: Callable[[T], R], tasks: Iterable[T], meanwhile: Callable[[], None] | None = None
+    ) -> Iterator[Outcome[R]]:
         """Outcomes as tasks finish, in any order; tasks are taken from the iterable as workers become free.
 
         Parameters
@@ -87,6 +90,8 @@ class Executor:
             Called with each task; picklable unless work runs in threads.
         tasks
             Arguments; may be endless, since closing the iterator ends the work.
+        meanwhile
+            Called here about every second while tasks run.
 
         Raises
         ------
@@ -106,7 +111,10 @@ class Executor:
                 if not jobs:
                     return
                 broken = []
-                for future in self._finished(set(jobs)):
+                finished = self._finished(set(jobs))
+                if meanwhile is not None:
+                    meanwhile()
+                for future in finished:
                     job = jobs.pop(future)
                     outcome = _outcome(job)
                     if outcome is None:
@@ -199,6 +207,10 @@ class ProcessExecutor(Executor):
     def _open(self) -> Pool:
         context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(self.workers, mp_context=context, initializer=_prepare_worker)
+
+    def _start(self, function: Callable[[T], R], index: int, argument: T) -> _Job:
+        with _without_main(function):
+            return super()._start(function, index, argument)
 
     def _close(self, pool: Pool | None) -> None:
         if pool is None:
@@ -347,6 +359,21 @@ def _deaf_children() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _without_main(function: Callable[..., Any]) -> Iterator[None]:
+    """Processes started meanwhile do not run the caller's script again, which need not be written for that.
+
+    A worker imports what it is asked to run; the script is needed only if the function stands in it.
+    """
+    main = sys.modules["__main__"]
+    if getattr(getattr(function, "func", function), "__module__", None) != "__main__":
+        sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _prepare_worker() -> None:

@@ -8,15 +8,13 @@ back to the same bits.
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tumorsim.csv_text import cells, csv_bytes, json_bytes, safe
 from tumorsim.store.errors import ResultError
 from tumorsim.store.layout import AXES, GROUP_AXES
 from tumorsim.store.sealing import check_target, commit
@@ -25,17 +23,19 @@ from tumorsim.variables import VARIABLES, Variable
 if TYPE_CHECKING:
     from tumorsim.store.decoding import StoredResult
 
-# A cell that a spreadsheet would take for a formula starts with one of these.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+__all__ = ["TABLES", "safe", "to_csv"]
+
 TABLES = ("patients.csv", "visits.csv", "trajectories.csv", "variables.csv", "summary.json")
 
 
 def to_csv(result: Path | str, folder: Path | str, force: bool = False) -> list[Path]:
     """Write a result as tables into a folder.
 
-    ``patients.csv`` has a row for every patient in every arm that the patient was
-    assigned to, ``visits.csv`` one for every visit that took place,
-    ``trajectories.csv`` one for every stored time of the traced patients.
+    Of a trial, ``patients.csv`` has a row for every patient in every arm that the
+    patient was assigned to, ``visits.csv`` one for every visit that took place,
+    ``trajectories.csv`` one for every stored time of the traced patients. Of a
+    spatial study the tables are those of `tumorsim.spatial_tables`; voxels are no
+    table, and stay in the file.
 
     Parameters
     ----------
@@ -56,58 +56,41 @@ def to_csv(result: Path | str, folder: Path | str, force: bool = False) -> list[
     ResultError
         The result cannot be read, or a table exists or cannot be written.
     """
-    from tumorsim.store.encoding import dump_json
+    from tumorsim.store import kind_of
     from tumorsim.store.result import read
 
+    if kind_of(result) == "spatial":
+        from tumorsim.export_spatial import spatial_contents
+        from tumorsim.store.spatial import read_spatial
+
+        return _write(Path(folder), spatial_contents(read_spatial(result)), force)
     stored = read(result)
-    folder = Path(folder)
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        rule = f"cannot be made ({error.strerror or error})"
-        raise ResultError(folder, "file", rule, "Choose another folder with --out") from error
-    for name in TABLES:
-        check_target(folder / name, force)
     makers: tuple[Callable[[StoredResult], Iterable[Sequence[str]]], ...] = (
         _patients,
         _visits,
         _trajectories,
         _meanings,
     )
-    contents = [_table(make(stored)) for make in makers]
-    contents.append((dump_json(stored.summary) + "\n").encode())
-    return [
-        commit(folder / name, content, force=force, sealed=False)
-        for name, content in zip(TABLES, contents, strict=True)
-    ]
+    contents = [csv_bytes(make(stored)) for make in makers]
+    contents.append(json_bytes(stored.summary))
+    return _write(Path(folder), dict(zip(TABLES, contents, strict=True)), force)
 
 
-def _table(rows: Iterable[Sequence[str]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
-
-
-def safe(text: str) -> str:
-    """Text that no spreadsheet runs as a formula: a leading apostrophe where it could."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+def _write(folder: Path, contents: Mapping[str, bytes], force: bool) -> list[Path]:
+    """Write every table, or none if one of them stands in the way."""
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        rule = f"cannot be made ({error.strerror or error})"
+        raise ResultError(folder, "file", rule, "Choose another folder with --out") from error
+    for name in contents:
+        check_target(folder / name, force)
+    return [commit(folder / name, content, force=force, sealed=False) for name, content in contents.items()]
 
 
 def _group(stored: StoredResult, name: str) -> list[Variable]:
     """Variables of a group that the file holds; one of an older layout lacks some."""
     return [variable for variable in VARIABLES if variable.group == name and variable.name in stored.data.arrays]
-
-
-def _cells(array: NDArray[Any], labels: Sequence[str] = ()) -> list[str]:
-    """One column as text."""
-    if labels:
-        return ["" if code != code else labels[int(code)] for code in array.tolist()]
-    if array.dtype.kind == "f":
-        # str of a numpy float is the shortest text that reads back to the same bits of its own width.
-        return [
-            "" if value != value else str(value) for value in (array if array.dtype.itemsize < 8 else array.tolist())
-        ]
-    return [str(int(value)) for value in array.tolist()]
 
 
 def _columns(variables: Sequence[Variable], stored: StoredResult, take: Any) -> list[list[str]]:
@@ -117,7 +100,7 @@ def _columns(variables: Sequence[Variable], stored: StoredResult, take: Any) -> 
     for variable in variables:
         array = stored.data[variable.name]
         within = array[arm] if variable.dims[0] == "arm" else array
-        out.append(_cells(within[rows], variable.labels))
+        out.append(cells(within[rows], variable.labels))
     return out
 
 
@@ -139,7 +122,7 @@ def _patients(stored: StoredResult) -> Iterator[Sequence[str]]:
 
     def rows_of(arm: int) -> tuple[Any, list[list[str]]]:
         rows = np.flatnonzero(data["assigned"][arm])
-        return rows, [_cells(data.patient[rows])]
+        return rows, [cells(data.patient[rows])]
 
     return _rows(stored, "patients", ["patient"], rows_of)
 
@@ -150,7 +133,7 @@ def _visits(stored: StoredResult) -> Iterator[Sequence[str]]:
     def rows_of(arm: int) -> tuple[Any, list[list[str]]]:
         took_place = ~np.isnan(data["visit_time"][arm].astype(float))
         patient, visit = np.nonzero(took_place & (data["assigned"][arm] != 0)[:, None])
-        return (patient, visit), [_cells(data.patient[patient]), _cells(visit)]
+        return (patient, visit), [cells(data.patient[patient]), cells(visit)]
 
     return _rows(stored, "visits", ["patient", "visit"], rows_of)
 
@@ -163,7 +146,7 @@ def _trajectories(stored: StoredResult) -> Iterator[Sequence[str]]:
     def rows_of(arm: int) -> tuple[Any, list[list[str]]]:
         here = data["assigned"][arm][traced] != 0
         trace, time = np.nonzero(np.repeat(here[:, None], data.time.size, axis=1))
-        return (trace, time), [_cells(data.trace[trace]), _cells(data.time[time])]
+        return (trace, time), [cells(data.trace[trace]), cells(data.time[time])]
 
     return _rows(stored, "trajectories", ["patient", "time"], rows_of)
 

@@ -134,6 +134,9 @@ def _unknown_key(key: str, parent: Place, raw: object, cls: type[BaseModel]) -> 
         known = ["base", *known]
     if parent.annotation is cls:
         known = [*known, "extends"]
+        elsewhere = getattr(cls, "ELSEWHERE", {}).get(key)
+        if elsewhere is not None:
+            return f'"{key}" belongs to {elsewhere}; valid here are {", ".join(known)}'
     homes = [f"{path}.{key}" for path, block in _blocks(cls) if key in block.model_fields]
     if homes and not library.suggestion(key, known, cutoff=0.8):
         return f'"{_shown(key)}" is no key here (did you mean {homes[0]}?); valid are {", ".join(known)}'
@@ -160,7 +163,7 @@ def _literals(expected: str) -> list[str]:
 
 def _lacking(keys: list[str], kind: str) -> str:
     shown = ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
-    example = next(iter(library.names(kind)), "")
+    example = library.EXAMPLE.get(kind, "")
     start = f"; start from a {library.SINGULAR[kind]} of the library with base: {example}" if example else ""
     return f"lacks {shown}{start}"
 

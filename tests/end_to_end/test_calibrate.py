@@ -98,6 +98,7 @@ def test_a_second_call_simulates_nothing(done):
     assert (out / "log.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_another_effort_of_the_winner_measures_every_distance_anew(done, tmp_path):
     """The errors that distances are measured in come from the winner's size: nothing that hangs on them may be kept."""
     _, out, _ = done
@@ -112,6 +113,7 @@ def test_another_effort_of_the_winner_measures_every_distance_anew(done, tmp_pat
     assert resumed["log_digest"] == fresh["log_digest"]
 
 
+@pytest.mark.slow
 def test_begun_anew_nothing_old_is_left(done, tmp_path):
     path, _, _ = done
     out = tmp_path / "out"

@@ -21,7 +21,8 @@ VERBS = (
     *("init", "check", "run", "calibrate", "replay", "verify"),
     *("report", "plot", "export", "library", "schema", "doctor"),
 )
-SCENARIOS = sorted(path.name for path in (ROOT / "scenarios").glob("*.yaml"))
+SCENARIOS = sorted(path.name for path in (ROOT / "scenarios").glob("hcc_*.yaml"))
+SPATIAL = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "scenarios").rglob("spatial_*.yaml"))
 
 
 def call(*arguments, **options):
@@ -118,6 +119,30 @@ def test_check_of_shipped_scenarios_as_json(name):
     assert planned["patients"] == 7
     assert planned["seed"] == 0
     assert len(planned["arms"]) >= 2
+
+
+@pytest.mark.parametrize("name", SPATIAL)
+def test_check_of_shipped_spatial_scenarios(name):
+    done = call("check", ROOT / name, "--replicates", "3", "--seed", "0", "--json")
+    planned = json.loads(done.stdout)
+    assert (planned["replicates"], planned["seed"]) == (3, 0)
+    assert planned["lattices"] == 3 * len(planned["arms"]) >= 12
+    shown = call("check", ROOT / name)
+    assert shown.exit_code == 0
+    assert all(f"  arm {arm['name']}: " in shown.stdout for arm in planned["arms"])
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "message"),
+    [
+        (SPATIAL[0], "--patients", "--patients is an option of a trial"),
+        ("scenarios/hcc_sorafenib_cik.yaml", "--replicates", "--replicates is an option of a spatial scenario"),
+    ],
+)
+def test_check_refuses_the_other_kinds_option(name, option, message):
+    done = call("check", ROOT / name, option, "3")
+    assert done.exit_code == 2
+    assert message in done.stderr
 
 
 def test_every_error_of_a_scenario_is_shown_with_its_place(tmp_path):

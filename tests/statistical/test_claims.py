@@ -124,6 +124,7 @@ def test_only_the_product_of_kill_rate_and_recruitment_is_visible():
     "settings",
     [pytest.param((TRACED,), id="usual"), pytest.param(STRONG_SUPPRESSION, id="strong", marks=pytest.mark.slow)],
 )
+@pytest.mark.slow
 def test_q1_cells_do_not_antagonise_the_drug(settings):
     data = advanced(*settings)
     for endpoint in ("os", "pfs"):
@@ -308,6 +309,7 @@ def test_q20_cells_are_made_while_the_drug_runs(logistics, soonest, latest):
 
 
 # --- adjuvant ----------------------------------------------------------------------------
+@pytest.mark.slow
 def test_q8_residual_disease_is_hit_early():
     assert below_one(compare(adjuvant(TRACED), "rfs", window=(0.0, 24.0 * MONTH)))
 

@@ -174,6 +174,7 @@ NULLED = (
 
 
 @pytest.mark.parametrize("path", NULLED)
+@pytest.mark.slow
 def test_any_number_may_be_missing_and_the_page_still_stands(written, path, monkeypatch):
     found = read_outcome(written(put(make_outcome(particles=20), path, None)))
     drawn = []

@@ -204,6 +204,7 @@ def test_too_few_particles_are_left_as_they_are():
 
 
 # --- sequential Monte Carlo ------------------------------------------------------
+@pytest.mark.slow
 def test_posterior_of_the_toy_is_the_known_one(tmp_path):
     told = []
     found = sample(
@@ -229,6 +230,7 @@ def test_posterior_of_the_toy_is_the_known_one(tmp_path):
 
 
 @pytest.mark.parametrize("where", ["processes", "local:2"])
+@pytest.mark.slow
 def test_same_bits_wherever_studies_are_simulated(quick, tmp_path, where):
     assert_same(quick, sample(tmp_path, where=where))
 
@@ -413,6 +415,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_posterior(quick, tmp_path):
 
 
 @pytest.mark.parametrize("where", ["processes", "local:2"])
+@pytest.mark.slow
 def test_a_worker_that_dies_changes_nothing(quick, tmp_path, where):
     marker = tmp_path / "died"
     found = sample(tmp_path / "out", LinearStudy(dies_once=str(marker)), where=where)

@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from tumorsim import library
+from tumorsim.params import tissue
 from tumorsim.params.cell_product import CellModel
 from tumorsim.params.disease import Burden, Disease
 from tumorsim.params.drug import DrugModel
@@ -24,6 +25,7 @@ from tumorsim.yamlio import parse
 
 ROOT = Path(__file__).parents[2]
 THEORY = ROOT / "docs" / "theory"
+NUMERICS = ROOT / "docs" / "numerics"
 SOURCE = ROOT / "src" / "tumorsim"
 PROCESSES = {
     "growth": (Growth,),
@@ -37,6 +39,10 @@ PROCESSES = {
     "hazards": (Hazards,),
     "burden": (Burden,),
     "tace": (TaceModel,),
+    "lattice-fields": (tissue.Oxygen, tissue.Signals, tissue.Penetration),
+    "lattice-vessels": (tissue.Network,),
+    "lattice-cells": (tissue.Oxygen, tissue.Signals, tissue.Penetration),
+    "lattice-lymphocytes": (tissue.Motility, tissue.Contact, tissue.Network),
 }
 LETTERS = {  # every page numbers its equations with its own letter
     "growth": "G",
@@ -55,6 +61,12 @@ LETTERS = {  # every page numbers its equations with its own letter
     "observational": "A",
     "calibration": "C",
     "posterior": "Z",
+    "fields": "F",
+    "spatial-measures": "U",
+    "lattice-fields": "X",
+    "lattice-vessels": "N",
+    "lattice-cells": "S",
+    "lattice-lymphocytes": "Y",
 }
 _CITED = re.compile(r"\beqs?\.?\s+([A-Z]\d+(?:(?:,? and |, |-)[A-Z]\d+)*)")
 _TAG = re.compile(r"\\tag\{([^}]+)\}")
@@ -73,7 +85,8 @@ def extension(name: str) -> ModuleType:
 
 
 def text(page: str) -> str:
-    return (THEORY / f"{page}.md").read_text(encoding="utf-8")
+    folder = THEORY if (THEORY / f"{page}.md").exists() else NUMERICS
+    return (folder / f"{page}.md").read_text(encoding="utf-8")
 
 
 def numbers(cited: str) -> set[str]:
@@ -119,7 +132,8 @@ def test_equation_numbers_of_a_page_have_its_letter_and_are_complete(page, lette
 
 
 def test_no_page_with_equations_is_forgotten():
-    numbered = {path.stem for path in THEORY.glob("*.md") if _TAG.search(path.read_text(encoding="utf-8"))}
+    pages = [*THEORY.glob("*.md"), *NUMERICS.glob("*.md")]
+    numbered = {path.stem for path in pages if _TAG.search(path.read_text(encoding="utf-8"))}
     assert numbered == set(LETTERS)
 
 
@@ -167,7 +181,9 @@ def test_streams_are_those_of_the_code():
     declared = {name.removeprefix("STREAM_") for name in vars(random) if name.startswith("STREAM_")}
     named = set(re.findall(r"`([A-Z_]+)`", text("patient-model").split("## Common random numbers")[1]))
     treatment = {"ADHERENCE", "TOXICITY", "INFUSION", "MANUFACTURE"}  # on the page of interventions
-    assert named | treatment | {"ALLOCATION", "RESAMPLING"} == declared
+    spatial = set(re.findall(r"`([A-Z_]+)`", text("lattice").split("**Draws.**")[1].split("## Where")[0]))
+    assert named | treatment | spatial | {"ALLOCATION", "RESAMPLING"} == declared
+    assert not named & spatial
     assert all(f"STREAM_{name}" in text("interventions") for name in treatment)
 
 
@@ -184,11 +200,11 @@ def test_the_parameter_page_has_every_value_of_the_library():
     page = parameters.page()
     for kind in library.KINDS:
         for name in library.names(kind):
-            for row in library.entry(name).rows:
+            for row in library.entry(f"{kind}/{name}").rows:
                 shown = f"`{row.path.rpartition('.')[2]}` | "
                 assert (row.source == "default: the effect is absent") or shown in page
                 if row.symbol and row.source != "default: the effect is absent":
-                    assert f"| ${parameters.latex(row.symbol)}$ | {row.value}" in page
+                    assert f"| ${parameters.latex(row.symbol)}$ | {parameters._cell(row.value)}" in page
     lines = [line for line in page.splitlines() if line.startswith("| `")]
     assert {line.count("|") - line.count("\\|") for line in lines} == {3, 7}  # protocols, parameters
 

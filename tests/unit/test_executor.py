@@ -197,3 +197,24 @@ def _alive(pid):
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_a_plain_script_needs_no_main_guard(tmp_path):
+    """Workers would otherwise run the script again, each starting others."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from tumorsim.executor import open_executor\n"
+        "with open_executor('processes', 2) as executor:\n"
+        "    print(*sorted(outcome.value for outcome in executor.run(abs, [-1, -2])))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["1", "2"], done.stderr
+
+
+def test_something_can_be_done_meanwhile(monkeypatch):
+    monkeypatch.setattr("tumorsim.executor.POLL_SECONDS", 0.01)
+    looks = []
+    with open_executor("threads", 1) as executor:
+        outcomes = list(executor.run(time.sleep, [0.2], lambda: looks.append(time.monotonic())))
+    assert [outcome.failure for outcome in outcomes] == [None]
+    assert len(looks) > 3

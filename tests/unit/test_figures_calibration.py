@@ -79,6 +79,7 @@ def test_long_and_hostile_texts_stay_inside(declared):
 
 
 @pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow), 9])
+@pytest.mark.slow
 def test_figures_take_one_parameter_and_many(count):
     found = make_outcome()
     keep = [place % len(PARAMETERS) for place in range(count)]
@@ -466,6 +467,7 @@ def test_names_are_unique_and_every_option_is_described():
         figure("calibration-profile").draw(read(), hight=3)
 
 
+@pytest.mark.slow
 def test_the_same_outcome_gives_the_same_bytes(outcome, tmp_path):
     first = save("calibration-posterior", outcome, tmp_path / "a.svg").read_bytes()
     assert save("calibration-posterior", outcome, tmp_path / "b.svg").read_bytes() == first

@@ -18,8 +18,21 @@ CLASSES = {folder: block for block, folder in LIBRARY.items()}
 
 def test_the_library_holds_what_the_scenarios_need():
     held = {name for _, name in ENTRIES}
-    assert {"hcc", "sorafenib", "cik", "ctace", "cik_60_weeks"} <= held
-    assert len(held) == len(ENTRIES), "a name stands for one entry"
+    assert {"hcc", "sorafenib", "cik", "nk", "car_nk", "ctace", "cik_60_weeks"} <= held
+    unlike_tissues = [name for kind, name in ENTRIES if kind != "tissues"]
+    assert len(set(unlike_tissues)) == len(unlike_tissues), "a name stands for one entry"
+    assert set(library.names("tissues")) <= set(library.names("diseases")), "a tissue has the name of its disease"
+
+
+def test_a_kind_in_front_tells_a_tissue_from_its_disease():
+    assert library.kinds_of("hcc") == ("diseases", "tissues")
+    assert (library.entry("hcc").kind, library.entry("diseases/hcc").kind) == ("diseases", "diseases")
+    tissue = library.entry("tissues/hcc")
+    assert (tissue.kind, tissue.name) == ("tissues", "hcc")
+    assert tissue.rows[0].path == "oxygen.diffusivity"
+    for name in ("tissues/hcx", "tissues/../diseases/hcc", "drugs/cik", "foods/hcc"):
+        with pytest.raises(LibraryError):
+            library.entry(name)
 
 
 @pytest.mark.parametrize(("kind", "name"), [entry for entry in ENTRIES if entry[0] != "protocols"])
@@ -44,7 +57,7 @@ def test_every_protocol_is_a_treatment(tmp_path, name):
 
 @pytest.mark.parametrize(("kind", "name"), [entry for entry in ENTRIES if entry[0] != "protocols"])
 def test_every_value_has_unit_source_and_status(kind, name):
-    entry = library.entry(name)
+    entry = library.entry(f"{kind}/{name}")
     assert (entry.kind, entry.name) == (kind, name)
     assert entry.label
     fields = dict(parameters_of(CLASSES[kind]))
@@ -90,6 +103,11 @@ def test_names_are_checked_before_a_file_is_touched(kind, name, message):
         library.check_name(kind, name)
     with pytest.raises(LibraryError, match=re.escape(message)):
         library.tree(kind, name)
+
+
+def test_examples_in_messages_are_entries():
+    assert tuple(library.EXAMPLE) == library.KINDS
+    assert all(name in library.names(kind) for kind, name in library.EXAMPLE.items())
 
 
 def test_unknown_names_and_kinds():

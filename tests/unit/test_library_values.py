@@ -24,7 +24,10 @@ DOUBT = re.compile(r"no measurement|not measured|recalled|not read|by hand|assum
 def rows() -> list[tuple[str, Row]]:
     """Every value that an entry gives, with a name for messages."""
     return [
-        (f"{name}: {row.path}", row) for _, name in ENTRIES for row in library.entry(name).rows if row.source != ABSENT
+        (f"{kind}/{name}: {row.path}", row)
+        for kind, name in ENTRIES
+        for row in library.entry(f"{kind}/{name}").rows
+        if row.source != ABSENT
     ]
 
 
@@ -43,7 +46,7 @@ def test_there_is_something_to_read():
 
 @pytest.mark.parametrize(("kind", "name"), ENTRIES)
 def test_every_value_lies_within_its_range_and_has_one(kind, name):
-    for row in library.entry(name).rows:
+    for row in library.entry(f"{kind}/{name}").rows:
         if row.source == ABSENT or row.path == "molar_mass":  # a molar mass has no spread
             continue
         dimension = quantity_of(kind, name, row.path)

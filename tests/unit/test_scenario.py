@@ -11,7 +11,7 @@ import pytest
 from tumorsim import library, starter
 from tumorsim.scenario import Scenario, ScenarioError, load, read_resolved
 
-SHIPPED = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
+SHIPPED = sorted((Path(__file__).parents[2] / "scenarios").glob("hcc_*.yaml"))
 
 
 @pytest.fixture

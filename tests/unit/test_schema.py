@@ -12,7 +12,7 @@ from tumorsim.schema import json_schema
 from tumorsim.yamlio import parse
 
 jsonschema = pytest.importorskip("jsonschema")
-SHIPPED = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
+SHIPPED = sorted((Path(__file__).parents[2] / "scenarios").glob("hcc_*.yaml"))
 
 
 @pytest.fixture(scope="module")

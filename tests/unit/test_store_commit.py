@@ -400,7 +400,7 @@ def test_a_file_replaced_between_seal_and_opening_is_told(tmp_path, monkeypatch)
         os.replace(other, found)
         return state
 
-    monkeypatch.setattr("tumorsim.store.result.check_seal", checked_then_replaced)
+    monkeypatch.setattr("tumorsim.store.access.check_seal", checked_then_replaced)
     with pytest.raises(ResultError, match="was replaced while it was read"):
         read(path)
     monkeypatch.undo()

@@ -234,9 +234,9 @@ def test_access_falls_with_the_radius():
 
 
 def test_suppression_filters_are_independent():
-    whole = killing.permitted(0.0, 1e12, V.vegf_half_effect, SUP)
+    whole = killing.permitted(0.0, 1e12, V.vegf_half_effect, 1.0, SUP)
     assert whole == pytest.approx((1 - SUP.baseline) * (1 - SUP.hypoxic) * (1 - SUP.vegf), rel=1e-6)
-    assert killing.permitted(1.0, 0.0, V.vegf_half_effect, SUP) == pytest.approx(1 - SUP.baseline)
+    assert killing.permitted(1.0, 0.0, V.vegf_half_effect, 1.0, SUP) == pytest.approx(1 - SUP.baseline)
 
 
 # --- memory, liver, hazards ---------------------------------------------------------
@@ -283,9 +283,9 @@ def test_mortality_by_burden_is_the_stated_one():
 
 # --- TACE, imaging ------------------------------------------------------------------
 def test_necrosis_is_beta_and_two_sessions_embolise_more():
-    from tumorsim.trial import _procedure
+    from tumorsim.params.packing import procedure
 
-    table = _procedure(CTACE)["necrosis_quantiles"][0]
+    table = procedure(CTACE)["necrosis_quantiles"][0]
     drawn = np.array([table_quantile(u, table) for u in (np.arange(20_000) + 0.5) / 20_000])
     assert drawn.mean() == pytest.approx(TACE.necrosis_mean, abs=0.002)
     assert drawn.std() == pytest.approx(TACE.necrosis_sd, abs=0.002)

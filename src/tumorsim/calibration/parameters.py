@@ -22,7 +22,8 @@ from tumorsim.calibration.config import Calibration, FreeParameter, Prior
 from tumorsim.calibration.simulator import FloatArray
 from tumorsim.fields import bounds_of, description_of, has, place_of, unit_of, value_at
 from tumorsim.params.base import Process
-from tumorsim.scenario import Scenario, canonical_json
+from tumorsim.scenario import Scenario
+from tumorsim.study import canonical_json
 from tumorsim.units import DIMENSIONS, UnitError, format_quantity, parse_quantity
 from tumorsim.yamlio import Problem, ScenarioError
 

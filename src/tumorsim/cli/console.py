@@ -204,8 +204,8 @@ def guarded(verb: Callable[P, Code | None]) -> Callable[P, None]:
             sys.stdout.flush()
         except Exit:
             raise
-        except KeyboardInterrupt:
-            complain("interrupted: nothing was left half written")
+        except KeyboardInterrupt as stopped:  # a verb that can go on says how
+            complain(f"interrupted: {stopped.args[0] if stopped.args else 'nothing was left half written'}")
             code = Code.INTERRUPTED
         except BrokenPipeError:
             _silence_stdout()

@@ -18,6 +18,16 @@ Patients = Annotated[
         "--patients", metavar="N", min=1, help="Virtual patients, instead of the scenario's.", show_default=False
     ),
 ]
+Replicates = Annotated[
+    int | None,
+    typer.Option(
+        "--replicates",
+        metavar="N",
+        min=1,
+        help="Lattices in each arm of a spatial scenario, instead of the file's.",
+        show_default=False,
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option("--threads", metavar="N", min=1, help="Kernel threads; all cores if not given.", show_default=False),

@@ -313,10 +313,10 @@ def print_study(summary: Row) -> None:
 def print_figures(figures: Iterable[Kind]) -> None:
     """Kinds of figure and their options."""
     console = stdout()
-    made = table("kind", "shows", "options")
+    made = table("kind", "of", "shows", "options")
     for figure in figures:
         options = [f"{o.name}={'|'.join(map(str, o.choices)) or o.default or '...'}" for o in figure.options]
-        made.add_row(figure.name, figure.description, "\n".join(options))
+        made.add_row(figure.name, figure.source, figure.description, "\n".join(options))
     console.print(made)
 
 

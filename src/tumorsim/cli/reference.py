@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tumorsim.cli.app import app
-from tumorsim.cli.console import Code, guarded, print_json, say
+from tumorsim.cli.console import Code, guarded, print_json, program, say
 from tumorsim.cli.options import AsJson, Force, Quiet, Verbose, out_option
+
+if TYPE_CHECKING:
+    from tumorsim.library import LibraryEntry
 
 
 @app.command()
 @guarded
 def library(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="An entry, e.g. hcc or sorafenib.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="An entry, e.g. hcc or tissues/hcc.")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -35,22 +38,35 @@ def library(
     from tumorsim import library as shipped
 
     entries = (
-        [shipped.entry(name)] if name else [shipped.entry(n) for kind in shipped.KINDS for n in shipped.names(kind)]
+        [shipped.entry(name)]
+        if name
+        else [shipped.entry(f"{kind}/{n}") for kind in shipped.KINDS for n in shipped.names(kind)]
     )
     if as_json:
-        print_json(asdict(entries[0]) if name else {e.name: {"kind": e.kind, "label": e.label} for e in entries})
+        print_json(asdict(entries[0]) if name else {_called(e): {"kind": e.kind, "label": e.label} for e in entries})
         return
     from tumorsim.cli import printing
 
     if name:
         printing.print_entry(entries[0])
+        for kind in shipped.kinds_of(entries[0].name):
+            if kind != entries[0].kind:
+                say(f"{entries[0].name} also names one of the {kind}: {program()} library {kind}/{entries[0].name}")
     else:
         printing.print_library(entries)
+
+
+def _called(entry: LibraryEntry) -> str:
+    """Name that the verb takes for an entry: with its kind where an earlier kind has the name too."""
+    from tumorsim import library as shipped
+
+    return entry.name if shipped.kind_of(entry.name) == entry.kind else f"{entry.kind}/{entry.name}"
 
 
 @app.command()
 @guarded
 def schema(
+    spatial: Annotated[bool, typer.Option("--spatial", help="Of spatial scenarios, instead of trials.")] = False,
     out: Annotated[Path | None, out_option("File; stdout if not given.")] = None,
     force: Force = False,
     quiet: Quiet = False,
@@ -61,13 +77,14 @@ def schema(
     For completion and checks in an editor.
 
     \b
-    Example:
+    Examples:
       tumorsim schema -o scenario.schema.json
+      tumorsim schema --spatial -o spatial.schema.json
     """
     from tumorsim.cli.files import write_text
-    from tumorsim.schema import json_schema
+    from tumorsim.schema import json_schema, spatial_json_schema
 
-    text = json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(spatial_json_schema() if spatial else json_schema(), indent=1, ensure_ascii=False) + "\n"
     if out is None:
         typer.echo(text, nl=False)
     else:

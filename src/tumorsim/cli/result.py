@@ -15,7 +15,12 @@ from tumorsim.cli.options import AsJson, Force, Quiet, ResultPath, Threads, Verb
 if TYPE_CHECKING:
     from tumorsim.figures.base import Kind
 
-SOURCE = "A result file (HDF5), or the folder of a calibration."
+SOURCE = "A result file (HDF5) of a trial or a spatial study, or the folder of a calibration."
+EXAMPLES = {
+    "trial": "results/my_trial-seed1.h5",
+    "spatial": "results/my_lattice-seed1.h5",
+    "calibration": "results/my_calibration",
+}
 
 
 class Format(StrEnum):
@@ -38,12 +43,14 @@ def replay(
     Exit code 1 if anything differs, with the place.
 
     \b
-    Example:
+    Examples:
       tumorsim replay results/hcc_adjuvant_cik_rct-seed1.h5
+      tumorsim replay results/spatial_tace_nk-seed1.h5
     """
-    from tumorsim import api
+    from tumorsim import api, store
 
-    with Progress("patient courses") as progress:
+    counted = {"trial": "patient courses", "spatial": "steps"}[store.kind_of(result)]
+    with Progress(counted) as progress:
         differences = [
             printable(found) for found in api.replay(result, threads=threads, progress=progress, notify=progress.note)
         ]
@@ -94,14 +101,17 @@ def report(
 ) -> None:
     """Write one self-contained HTML page.
 
-    Of a result: figures, tables, parameters and their sources. Of a calibration: what was
-    fitted to what, what the figures can tell, and what not. It loads nothing from anywhere.
+    Of a trial or a spatial study: figures, tables, parameters and their sources. Of a
+    calibration: what was fitted to what, what the figures can tell, and what not. It loads
+    nothing from anywhere.
 
     \b
     Examples:
       tumorsim report results/hcc_adjuvant_cik_rct-seed1.h5
+      tumorsim report results/spatial_tace_nk-seed1.h5
       tumorsim report results/hcc_adjuvant_cik
     """
+    from tumorsim import store
     from tumorsim.calibration.outcome import is_calibration
     from tumorsim.cli.files import UsageError, own_or_given
 
@@ -112,7 +122,7 @@ def report(
         _report_calibration(result, path)
     else:
         path = own_or_given(out, result.with_suffix(".html"), force)
-        _report_study(result, path)
+        (_report_spatial if store.kind_of(result) == "spatial" else _report_study)(result, path)
     typer.echo(path)
     say("Open it in a browser; it loads nothing from anywhere.")
 
@@ -125,6 +135,15 @@ def _report_study(result: Path, path: Path) -> None:
     held = store.read(result)
     view = study_view(held.data, held.summary, held.curves, held.scenario_text)
     save(path, view, held.provenance, held.scenario_text, digest=held.digest, result=result.name)
+
+
+def _report_spatial(result: Path, path: Path) -> None:
+    from tumorsim import store
+    from tumorsim.figures.spatial import spatial_view
+    from tumorsim.report.spatial import save
+
+    held = store.read_spatial(result)
+    save(path, spatial_view(held), held.provenance, held.scenario_text, digest=held.digest, result=result.name)
 
 
 def _report_calibration(result: Path, path: Path) -> None:
@@ -145,12 +164,11 @@ def _beside(result: Path, name: str, suffix: str) -> Path:
 @app.command()
 @guarded
 def plot(
-    kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="km, waterfall, trajectories ...; `list` shows them all.")
-    ],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="km, waterfall, lattice ...; `list` shows them all.")],
     result: Annotated[Path | None, typer.Argument(metavar="RESULT", help=SOURCE)] = None,
     out: Annotated[
-        Path | None, out_option("PNG, SVG or PDF; RESULT-KIND.png, or FOLDER/KIND.png, if not given.")
+        Path | None,
+        out_option("PNG, SVG or PDF (animation: GIF, MP4); RESULT-KIND.png, or FOLDER/KIND.png, if not given."),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -164,37 +182,39 @@ def plot(
 ) -> None:
     """Draw one figure of a result or a calibration.
 
-    `tumorsim plot list` shows the kinds and their options.
+    `tumorsim plot list` shows the kinds, what each is drawn from, and its options.
 
     \b
     Examples:
       tumorsim plot km results/hcc_adjuvant_cik_rct-seed1.h5
       tumorsim plot km results/hcc_adjuvant_cik_rct-seed1.h5 --set endpoint=os -o os.pdf
+      tumorsim plot lattice results/spatial_tace_nk-seed1.h5
       tumorsim plot calibration-posterior results/hcc_adjuvant_cik
     """
     from tumorsim import figures, store
     from tumorsim.calibration.outcome import read_outcome
     from tumorsim.cli.files import UsageError, key_values, own_or_given
-    from tumorsim.figures import calibration
+    from tumorsim.figures import calibration, spatial
     from tumorsim.figures.curves import study_view
 
     if kind == "list":
         from tumorsim.cli.printing import print_figures
 
-        print_figures((*figures.FIGURES, *calibration.FIGURES))
+        print_figures((*figures.FIGURES, *spatial.FIGURES, *calibration.FIGURES))
         return
-    fitted = kind.startswith(calibration.PREFIX)
-    declared: Kind = calibration.figure(kind) if fitted else figures.figure(kind)
+    declared = _declared(kind)
     options = declared.read(key_values(settings))  # a slip is told before the result is read
     if result is None:
-        example = "results/my_calibration" if fitted else "results/my_trial-seed1.h5"
-        raise UsageError(
-            f"give a {'calibration' if fitted else 'result'} as well, e.g. {program()} plot {kind} {example}"
-        )
-    _check_source(kind, result, fitted)
-    if fitted:
+        thing = "calibration" if declared.source == "calibration" else "result"
+        raise UsageError(f"give a {thing} as well, e.g. {program()} plot {kind} {EXAMPLES[declared.source]}")
+    _check_source(declared, result)
+    if declared.source == "calibration":
         path = own_or_given(out, _beside(result, kind, ".png"), force)
         calibration.save(kind, read_outcome(result), path, **options)
+    elif declared.source == "spatial":
+        suffix = spatial.figure(kind).suffixes[0]
+        path = own_or_given(out, result.with_name(f"{result.stem}-{kind}.{suffix}"), force)
+        spatial.save(kind, spatial.spatial_view(store.read_spatial(result)), path, **options)
     else:
         path = own_or_given(out, result.with_name(f"{result.stem}-{kind}.png"), force)
         held = store.read(result)
@@ -202,20 +222,46 @@ def plot(
     typer.echo(path)
 
 
-def _check_source(kind: str, result: Path, fitted: bool) -> None:
-    """A figure of a study needs a result file, one of a calibration its folder."""
+def _declared(kind: str) -> Kind:
+    """The figure of a name, whatever it is drawn from."""
+    from tumorsim import figures
+    from tumorsim.figures import calibration, spatial
+
+    if kind.startswith(calibration.PREFIX):
+        return calibration.figure(kind)
+    if any(one.name == kind for one in spatial.FIGURES):
+        return spatial.figure(kind)
+    try:
+        return figures.figure(kind)
+    except figures.FigureError as error:
+        more = ", ".join(one.name for one in spatial.FIGURES)
+        raise figures.FigureError(f"{error}; of a spatial study: {more}") from None
+
+
+def _check_source(declared: Kind, result: Path) -> None:
+    """A figure of a study needs a result file of its kind, one of a calibration its folder."""
+    from tumorsim import figures, store
     from tumorsim.calibration.outcome import is_calibration
     from tumorsim.cli.files import UsageError
-    from tumorsim.figures import calibration
+    from tumorsim.figures import calibration, spatial
 
-    if is_calibration(result) == fitted:
-        return
-    if fitted:
+    if is_calibration(result):
+        if declared.source == "calibration":
+            return
+        names = ", ".join(figure.name for figure in calibration.FIGURES)
+        raise UsageError(f"{result}: {declared.name} is drawn from a result file; a calibration has {names}")
+    if declared.source == "calibration":
         raise UsageError(
-            f"{result}: {kind} is drawn from a calibration; give its folder, e.g. results/hcc_adjuvant_cik"
+            f"{result}: {declared.name} is drawn from a calibration; give its folder, e.g. results/hcc_adjuvant_cik"
         )
-    names = ", ".join(figure.name for figure in calibration.FIGURES)
-    raise UsageError(f"{result}: {kind} is drawn from a result file; a calibration has {names}")
+    found = store.kind_of(result)
+    if found != declared.source:
+        known: tuple[Kind, ...] = spatial.FIGURES if found == "spatial" else figures.FIGURES
+        words = {"trial": "the result of a trial", "spatial": "the result of a spatial study"}
+        raise UsageError(
+            f"{result}: {declared.name} is drawn from {words[declared.source]}, and this is {words[found]}, which has "
+            f"{', '.join(one.name for one in known)}"
+        )
 
 
 @app.command()
@@ -230,13 +276,19 @@ def export(
 ) -> None:
     """Write a result as plain tables.
 
-    Patients, visits, trajectories, and what each column means.
+    Of a trial: patients, visits, trajectories. Of a spatial study: series, measures and
+    the lineage; voxels stay in the file, which xarray and ParaView open. And what each
+    column means.
 
     \b
-    Example:
+    Examples:
       tumorsim export results/hcc_adjuvant_cik_rct-seed1.h5 --to csv
+      tumorsim export results/spatial_tace_nk-seed1.h5
     """
+    from tumorsim import store
     from tumorsim.export import to_csv
 
     for path in to_csv(result, out or result.with_name(f"{result.stem}-{to.value}"), force):
         typer.echo(path)
+    if store.kind_of(result) == "spatial":
+        say("Voxels are no table: open the result with xarray (group snapshots) or ParaView; see docs/result-file.md")

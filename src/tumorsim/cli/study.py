@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,7 @@ from tumorsim.cli.options import (
     Overrides,
     Patients,
     Quiet,
+    Replicates,
     ScenarioPath,
     Seed,
     Threads,
@@ -34,6 +36,7 @@ class Setting(StrEnum):
 
     adjuvant = "adjuvant"
     advanced = "advanced"
+    spatial = "spatial"
 
 
 @app.command()
@@ -47,9 +50,13 @@ def init(
 ) -> None:
     """Write a commented starter scenario.
 
+    Of a trial after curative treatment (adjuvant) or in advanced disease, or of a tumour
+    on a lattice (spatial).
+
     \b
-    Example:
+    Examples:
       tumorsim init my_trial.yaml
+      tumorsim init --setting spatial my_lattice.yaml
     """
     from tumorsim import starter
     from tumorsim.cli.files import UsageError, write_text
@@ -67,6 +74,7 @@ def init(
 def check(
     scenario: ScenarioPath,
     patients: Patients = None,
+    replicates: Replicates = None,
     seed: Seed = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
@@ -75,17 +83,35 @@ def check(
 ) -> None:
     """Validate a scenario and show its plan.
 
-    The plan says arms, patients, doses, visits, time and disk. Every error of the
-    file is shown at once, with its line, its rule and an example.
+    The plan says arms, patients or lattices, doses, visits, time and disk. Every error
+    of the file is shown at once, with its line, its rule and an example.
 
     \b
-    Example:
+    Examples:
       tumorsim check scenarios/hcc_adjuvant_cik_rct.yaml
+      tumorsim check scenarios/spatial_tace_nk.yaml
     """
-    from tumorsim.scenario import load
+    from tumorsim.spatial_scenario import is_spatial, load_spatial
 
-    _show_plan(load(scenario, overrides or (), patients, seed), as_json)
+    if is_spatial(scenario):
+        from tumorsim.cli.spatial import show_plan
+
+        _refuse(patients, "--patients", "of a trial; a spatial scenario has --replicates")
+        show_plan(load_spatial(scenario, overrides or (), replicates, seed), as_json)
+    else:
+        from tumorsim.scenario import load
+
+        _refuse(replicates, "--replicates", "of a spatial scenario; a trial has --patients")
+        _show_plan(load(scenario, overrides or (), patients, seed), as_json)
     say(f"Next: {program()} run {scenario}")
+
+
+def _refuse(given: object, option: str, why: str) -> None:
+    """Refuse an option that the file at hand has no use for."""
+    from tumorsim.cli.files import UsageError
+
+    if given is not None:
+        raise UsageError(f"{option} is an option {why}")
 
 
 @app.command()
@@ -95,6 +121,7 @@ def run(
     out: Annotated[Path | None, out_option("Result file; the next free results/NAME-seedN.h5 if not given.")] = None,
     seed: Seed = None,
     patients: Patients = None,
+    replicates: Replicates = None,
     threads: Threads = None,
     overrides: Overrides = None,
     dry_run: DryRun = False,
@@ -105,18 +132,36 @@ def run(
 ) -> Code:
     """Simulate a scenario and write one result.
 
-    Shows end points, hazard ratios with their errors, and the simulated beside the
-    reported figures. Nothing that exists is overwritten without --force.
+    Of a trial: end points, hazard ratios with their errors, and the simulated beside the
+    reported figures. Of a lattice: what each arm came to, with intervals over replicates;
+    after an interruption the same command goes on. Nothing that exists is overwritten
+    without --force.
 
     \b
     Examples:
       tumorsim run scenarios/hcc_adjuvant_cik_rct.yaml
       tumorsim run trial.yaml --patients 1000 --seed 2 --set "trial.cutoff=60 month" -o long.h5
+      tumorsim run scenarios/small/spatial_tace_nk.yaml --replicates 4
     """
+    from tumorsim.spatial_scenario import is_spatial
+
+    if is_spatial(scenario):
+        from tumorsim.cli.spatial import run_lattices
+
+        _refuse(patients, "--patients", "of a trial; a spatial scenario has --replicates")
+        return run_lattices(scenario, out, seed, replicates, threads, overrides or (), dry_run, force, as_json)
+    _refuse(replicates, "--replicates", "of a spatial scenario; a trial has --patients")
+    return _run_trial(scenario, out, seed, patients, threads, overrides or (), dry_run, force, as_json)
+
+
+def _run_trial(
+    scenario: Path, out: Path | None, seed: int | None, patients: int | None, threads: int | None,
+    overrides: Sequence[str], dry_run: bool, force: bool, as_json: bool,
+) -> Code:  # fmt: skip
     from tumorsim.cli.files import result_name
     from tumorsim.scenario import load
 
-    study = load(scenario, overrides or (), patients, seed)
+    study = load(scenario, overrides, patients, seed)
     if dry_run:
         _show_plan(study, as_json, threads)
         return Code.DONE

@@ -1,0 +1,284 @@
+"""Trials, one call away from Python; `tumorsim.api` leads here by the file given."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tumorsim.scenario import Scenario, load, read_resolved
+from tumorsim.variables import TrialData, Variable
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+    from tumorsim.store import StoredResult
+    from tumorsim.trial import Study
+
+Progress = Callable[[int, int], None]
+Notify = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A stored run: opened by `open_result`, returned by `run`.
+
+    Attributes
+    ----------
+    stored
+        What the file holds (`tumorsim.store.StoredResult`).
+    """
+
+    stored: StoredResult = field(repr=False)
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.stored.path
+
+    @property
+    def data(self) -> TrialData:
+        """Every array of the trial, by its declared name: ``result.data["death_time"]``."""
+        return self.stored.data
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the data: equal digests are equal bits."""
+        return self.stored.digest
+
+    @property
+    def as_dict(self) -> dict[str, Any]:
+        """The summary as one JSON-able mapping (what ``tumorsim run --json`` prints), times in months."""
+        return self.stored.summary
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario that made it, as stored."""
+        return read_resolved(self.stored.scenario_text)
+
+    def summary(self) -> pd.DataFrame:
+        """Table of the simulated beside the reported figures; one row a target."""
+        import pandas as pd
+
+        return pd.DataFrame(self.stored.summary["targets"])
+
+    def survival(self, endpoint: str) -> dict[str, dict[str, Any]]:
+        """Kaplan-Meier columns of an end point by arm: time (months), survival, lower, upper, at_risk ...
+
+        Raises
+        ------
+        KeyError
+            No such end point in this result; the message lists those there are.
+        """
+        if endpoint not in self.stored.curves:
+            raise KeyError(f"{endpoint!r} is not in this result; it has {', '.join(self.stored.curves)}")
+        return self.stored.curves[endpoint]
+
+    def plot(self, kind: str, endpoint: str | None = None, **options: Any) -> Figure:
+        """One figure, as a matplotlib Figure; ``tumorsim plot list`` names the kinds."""
+        from tumorsim.figures import figure
+        from tumorsim.figures.curves import study_view
+
+        if endpoint is not None:
+            options["endpoint"] = endpoint
+        view = study_view(self.stored.data, self.stored.summary, self.stored.curves, self.stored.scenario_text)
+        drawn = figure(kind).draw(view, **options)
+        assert isinstance(drawn, _figure_class())
+        return drawn
+
+    def to_xarray(self, group: str) -> xr.Dataset:
+        """A group of the file (``patients``, ``visits``, ``trajectories``) as an xarray Dataset."""
+        import xarray as xr
+
+        return xr.load_dataset(self.path, group=group, engine="h5netcdf")
+
+    def to_frame(self, group: str = "patients") -> pd.DataFrame:
+        """A group as a pandas table, one row for each arm and patient (and visit, or time)."""
+        import numpy as np
+        import pandas as pd
+
+        declared = [v for v in _group(group) if v.name in self.data.arrays]  # an older layout lacks some
+        dims = max((v.dims for v in declared), key=len)
+        axes = self._axes()
+        index = pd.MultiIndex.from_product([axes[name] for name in dims], names=dims)
+        shape = tuple(len(axes[name]) for name in dims)
+        columns = {
+            v.name: np.broadcast_to(_aligned(self.data[v.name], v.dims, dims), shape).reshape(-1) for v in declared
+        }
+        return pd.DataFrame(columns, index=index).reset_index()
+
+    def _axes(self) -> dict[str, list[Any]]:
+        data = self.data
+        return {
+            "arm": list(data.arms),
+            "patient": data.patient.tolist(),
+            "visit": list(range(data["visit_time"].shape[2])),
+            "trace": data.trace.tolist(),
+            "time": data.time.tolist(),
+        }
+
+
+def _figure_class() -> type:
+    from matplotlib.figure import Figure
+
+    return Figure
+
+
+def _group(group: str) -> tuple[Variable, ...]:
+    from tumorsim.variables import VARIABLES
+
+    declared = tuple(v for v in VARIABLES if v.group == group)
+    if not declared:
+        raise KeyError(f"{group!r} is no group; there are patients, visits, trajectories")
+    return declared
+
+
+def _aligned(array: Any, own: tuple[str, ...], dims: tuple[str, ...]) -> Any:
+    """Array with an axis of length one wherever it lacks a dimension."""
+    return array.reshape([array.shape[own.index(name)] if name in own else 1 for name in dims])
+
+
+def default_threads() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def study_of(scenario: Scenario) -> Study:
+    """The blocks of a scenario that `tumorsim.trial.run_trial` needs."""
+    from tumorsim.trial import Study
+
+    return Study(
+        scenario.disease, scenario.population, scenario.trial, scenario.arms,
+        scenario.after_progression, scenario.output, scenario.seed,
+    )  # fmt: skip
+
+
+def simulate_trial(
+    scenario: Scenario,
+    *,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    notify: Notify | None = None,
+) -> TrialData:
+    """Simulate a trial in memory.
+
+    Parameters
+    ----------
+    scenario
+        From `tumorsim.scenario.load`.
+    threads
+        Kernel threads; every core by default. The result does not depend on it.
+    progress
+        Called with (patient courses done, to do).
+    notify
+        Called with a line of text when something takes long (compilation) or failed for some patients.
+    """
+    from tumorsim.trial import failures_text, run_trial
+
+    study = study_of(scenario)
+    prepare(study, notify)
+    data = run_trial(study, threads=threads or default_threads(), progress=progress)
+    trouble = failures_text(data)
+    if trouble and notify is not None:
+        notify(trouble)
+    return data
+
+
+def prepare(study: Study, notify: Notify | None = None) -> None:
+    """Compile the kernels, or load them from the cache, before anything is timed.
+
+    Parameters
+    ----------
+    study
+        Any of those that will be simulated.
+    notify
+        Called with a line of text when there is something to compile.
+    """
+    if notify is not None and not _compiled():
+        notify("compiling the kernels, once for this version: about half a minute")
+    from tumorsim.trial import warm_up
+
+    warm_up(study)
+
+
+def _compiled() -> bool:
+    """Whether compiled kernels of this version lie in the cache."""
+    from tumorsim.kernels._jit import cache_directory
+
+    return any(cache_directory().rglob("*simulate_batch*.nbc"))
+
+
+def run_study(
+    source: str | Path | Scenario,
+    *,
+    patients: int | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    out: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    force: bool = False,
+    progress: Progress | None = None,
+    notify: Notify | None = None,
+) -> Result:
+    """Simulate a trial and write one result file; parameters and errors as in `tumorsim.api.run`."""
+    from tumorsim import provenance, store, summary
+    from tumorsim.figures.curves import survival_columns
+
+    if isinstance(source, Scenario):
+        if patients is not None or seed is not None or overrides:
+            raise ValueError("patients, seed and overrides change a file: give its path instead of a loaded scenario")
+        scenario = source
+    else:
+        scenario = load(source, overrides, patients, seed)
+    target = store.check_target(temporary(scenario.name) if out is None else Path(out), force)
+    started = time.perf_counter()
+    count = threads or default_threads()
+    data = simulate_trial(scenario, threads=count, progress=progress, notify=notify)
+    told = summary.build(
+        data, scenario.name, scenario.title, scenario.seed, scenario.endpoints, scenario.targets,
+        scenario.trial.matching,
+    )  # fmt: skip
+    inputs = {"scenario": scenario.source_text, "resolved": scenario.resolved_text}
+    made = provenance.collect(scenario.seed, count, inputs, wall_time=time.perf_counter() - started)
+    path = store.write(
+        target, data, told, scenario.resolved_text, scenario.source_text, made,
+        survival_columns(data, scenario.endpoints), force,
+    )  # fmt: skip
+    return Result(store.read(path))
+
+
+_TEMPORARY: list[tempfile.TemporaryDirectory[str]] = []
+
+
+def temporary(name: str) -> Path:
+    """A file that is removed when the process ends."""
+    folder = tempfile.TemporaryDirectory(prefix="tumorsim-")
+    _TEMPORARY.append(folder)
+    return Path(folder.name) / f"{name}.h5"
+
+
+def replay_study(
+    path: str | Path,
+    *,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    notify: Notify | None = None,
+) -> list[str]:
+    """Run a stored trial again and compare bit for bit, as `tumorsim.api.replay`."""
+    from tumorsim import provenance, store
+
+    held = store.read(path)
+    scenario = read_resolved(held.scenario_text)
+    again = simulate_trial(scenario, threads=threads, progress=progress, notify=notify)
+    # what an older layout does not hold cannot be compared
+    again = replace(again, arrays={name: array for name, array in again.arrays.items() if name in held.data.arrays})
+    differing = [str(found) for found in store.compare(held.data, again)]
+    if not differing:
+        return []
+    return [*provenance.differences(held.provenance), *differing]
