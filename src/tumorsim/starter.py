@@ -8,8 +8,8 @@ from typing import Final, Literal
 Setting = Literal["adjuvant", "advanced", "spatial"]
 
 _HEAD: Final = """\
-# yaml-language-server: $schema=scenario.schema.json
-# ^ `tumorsim schema > scenario.schema.json` gives editors completion and checks.
+# yaml-language-server: $schema={kind}.schema.json
+# ^ `tumorsim schema{option} > {kind}.schema.json` gives editors completion and checks.
 #
 # tumorsim check {name}.yaml    validates, and prints the plan
 # tumorsim run {name}.yaml      simulates, and prints {answer}
@@ -27,6 +27,7 @@ _ANSWERS: Final = {
     "scenario": "simulated beside reported figures",
     "spatial": "what each arm came to, with intervals over replicates",
 }
+_OPTIONS: Final = {"scenario": "", "spatial": " --spatial"}  # of `tumorsim schema`
 
 _ADJUVANT: Final = """\
 title: Adjuvant CIK after curative treatment of hepatocellular carcinoma
@@ -232,4 +233,4 @@ def text(name: str = "my_trial", setting: Setting = "adjuvant") -> str:
     )
     body = {"adjuvant": _ADJUVANT, "advanced": _ADVANCED, "spatial": _SPATIAL}[setting]
     kind = "spatial" if setting == "spatial" else "scenario"
-    return _HEAD.format(name=plain, kind=kind, answer=_ANSWERS[kind]) + body
+    return _HEAD.format(name=plain, kind=kind, answer=_ANSWERS[kind], option=_OPTIONS[kind]) + body

@@ -40,7 +40,7 @@ TARGET_NOTES = (
 )
 
 RESPONSES = ("CR", "PR", "SD", "PD", "NE")
-UNITS = {"1": "", "month": "months", "patient": "patients"}
+UNITS = {"1": "", "month": "months", "patient": "patients", "cell": "cells", "um": "µm"}
 
 Row = Mapping[str, Any]
 

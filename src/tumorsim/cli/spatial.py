@@ -91,7 +91,7 @@ def _show_result(summary: dict[str, Any], path: Path) -> None:
 
 def _tables(summary: dict[str, Any]) -> list[Table]:
     """What the arms came to; and how they differ from the first, replicate by replicate."""
-    from tumorsim.cli.printing import MISSING, table, with_interval
+    from tumorsim.cli.printing import MISSING, UNITS, table, with_interval
 
     arms = [arm["name"] for arm in summary["arms"]]
     rows: dict[str, dict[str, dict[str, Any]]] = {}
@@ -103,7 +103,8 @@ def _tables(summary: dict[str, Any]) -> list[Table]:
         first = by_arm[arms[0]]
         found = [(by_arm[arm]["mean"], by_arm[arm]["interval"]) for arm in arms]
         cells = [MISSING if mean is None else with_interval(mean, ends, None) for mean, ends in found]
-        means.add_row(f"{first['title']}{', ' + first['unit'] if first['unit'] not in ('', '1') else ''}", *cells)
+        unit = UNITS.get(first["unit"], first["unit"])
+        means.add_row(f"{first['title']}, {unit}" if unit else first["title"], *cells)
     others = arms[1:]
     if not others or summary["replicates"] < 2:
         return [means]
