@@ -116,6 +116,7 @@ def advance(state: State, numbers: tuple[int, int, int], volume: float, clock: C
     return state, (network.close_up_vessels(state, answer[0]), *answer[1:])
 
 
+@pytest.mark.slow
 def test_the_density_of_vessels_follows_the_patient_model() -> None:
     """Well mixed: cells and vessels scattered through stroma, all fields uniform, as many cells as vessels feed."""
     fed, count, cells, volume, days = 2.5, 20_000, 50_000, 192.0, 6
@@ -146,6 +147,7 @@ def test_the_density_of_vessels_follows_the_patient_model() -> None:
     assert abs(z) < BOUND
 
 
+@pytest.mark.slow
 def test_where_tumour_outgrows_its_vessels_they_sprout_the_faster() -> None:
     """Ten times more cells than vessels feed; half of the calls are blocked."""
     rules, count = make_rules(network={"cells_per_vessel": 2.0, "tip_persistence": 0.0}), 2000

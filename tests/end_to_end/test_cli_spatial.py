@@ -186,6 +186,7 @@ def start(out, *options):
 @pytest.mark.parametrize(
     ("sent", "threads"), [(signal.SIGINT, 2), pytest.param(signal.SIGTERM, 1, marks=pytest.mark.slow)]
 )
+@pytest.mark.slow
 def test_an_interrupted_run_says_how_to_go_on_and_gives_the_same_bits(sent, threads, tmp_path):
     out, folder = tmp_path / "r.h5", tmp_path / "r.h5.partial"
     task = start(out, *LONG, "--threads", threads)

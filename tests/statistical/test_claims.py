@@ -132,6 +132,7 @@ def test_q1_cells_do_not_antagonise_the_drug(settings):
         assert gain > 2.0 * error
 
 
+@pytest.mark.slow
 def test_q1_cells_leave_exposure_alone():
     data = advanced(TRACED)
     for day in (14.0, 42.0, 70.0):
@@ -315,6 +316,7 @@ def test_q8_residual_disease_is_hit_early():
 
 
 @pytest.mark.xfail(strict=True, reason="nothing protects after the cells are gone: memory stays too low")
+@pytest.mark.slow
 def test_q9_protection_lasts_beyond_five_years():
     assert below_one(compare(adjuvant(TRACED), "rfs", window=(60.0 * MONTH, math.inf)))
 
@@ -376,6 +378,7 @@ def test_q12_infused_cells_do_not_see_mhc():
     assert np.median(treated / untreated) < 0.9
 
 
+@pytest.mark.slow
 def test_q12_memory_sees_nothing_but_mhc():
     blind, idle, half, seeing = (
         adjuvant(
@@ -394,6 +397,7 @@ def test_q12_memory_sees_nothing_but_mhc():
     assert np.median(killed / spared) < 0.99
 
 
+@pytest.mark.slow
 def test_q14_patients_with_cirrhosis_benefit():
     data = adjuvant(TRACED)
     with_cirrhosis = compare(data, "rfs", data["cirrhosis"] == 1)

@@ -46,12 +46,17 @@ def test_more_get_in_once_vessels_have_matured(window: SpatialData, name: str) -
     assert less(samples, window, "day_8", "day_0")[0] > 0.0
 
 
-def test_killing_peaks_inside_the_window_and_falls_after_it(window: SpatialData) -> None:
+def test_killing_rises_with_infiltration_and_less_under_a_high_dose(window: SpatialData) -> None:
+    """Sorafenib weakens the effectors that it lets in."""
     kills = quantity("kills").of(window)
     assert less(kills, window, "day_8", "no_tki")[0] > 0.0
     assert less(kills, window, "day_8", "before_7")[0] > 0.0
-    assert less(kills, window, "day_8", "day_28")[0] > 0.0
-    assert less(kills, window, "high_day_28", "no_tki")[1] < 0.0
+    assert less(kills, window, "high_day_5", "day_5")[1] < 0.0
+
+
+@pytest.mark.xfail(strict=True, reason="vessels stay mature for as long as the drug is given")
+def test_the_window_closes(window: SpatialData) -> None:
+    assert less(quantity("recruited").of(window), window, "day_28", "day_14")[1] < 0.0
 
 
 @pytest.mark.xfail(strict=True, reason="the vessels of the tissue around a small nodule are not pruned")
@@ -60,10 +65,13 @@ def test_infiltration_falls_where_vessels_are_over_pruned(window: SpatialData) -
 
 
 def test_the_window_shows_in_vessels_and_their_maturity(window: SpatialData) -> None:
-    arm, day = window.arms.index("high_day_28"), np.searchsorted(window.time, [14.0, 42.0])
-    maturity, vessels = values(window, "maturity")[arm].mean(axis=0), values(window, "open_vessels")[arm].mean(axis=0)
-    assert maturity[day[1]] > maturity[day[0]] + 0.2
-    assert vessels[day[1]] < 0.97 * vessels[day[0]]
+    arm = window.arms.index("high_day_28")
+    before, after = np.searchsorted(window.time, [6.0, 35.0])
+    maturity, vessels = values(window, "maturity")[arm], values(window, "open_vessels")[arm]
+    assert interval(maturity[:, after] - maturity[:, before]).low > 0.2
+    lost = vessels[:, after] - vessels[:, before]
+    untreated = values(window, "open_vessels")[window.arms.index("no_tki")]
+    assert interval(lost - (untreated[:, after] - untreated[:, before])).high < 0.0
 
 
 @pytest.fixture(scope="module")

@@ -100,6 +100,7 @@ def test_what_cannot_be_simulated_is_a_loss_and_no_crash(made, objective):
     assert few.loss == FAILED or np.isfinite(few.loss)
 
 
+@pytest.mark.slow
 def test_a_study_of_the_published_size(made, objective, evaluation):
     studies = PublishedStudies.at(objective, evaluation)
     assert study_sizes(objective.readings, 0) == [112, 114]

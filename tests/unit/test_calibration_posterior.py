@@ -305,6 +305,7 @@ def test_figures_that_are_never_defined_end_soon_with_advice(tmp_path):
         sample(tmp_path, LinearStudy(undefined_above=-np.inf))
 
 
+@pytest.mark.slow
 def test_a_limit_keeps_a_population_that_is_half_full(quick, tmp_path):
     full = sum(row["evaluations"] for row in quick.populations)
     kept = sample(tmp_path / "kept", settings=replace(QUICK, simulations=full - 20))
@@ -316,6 +317,7 @@ def test_a_limit_keeps_a_population_that_is_half_full(quick, tmp_path):
     assert dropped.populations == quick.populations[:2]
 
 
+@pytest.mark.slow
 def test_rare_acceptance_ends_sampling(tmp_path):
     found = sample(tmp_path, settings=replace(QUICK, populations=30, acceptance=0.25, simulations=10**6))
     assert found.populations[-1]["acceptance"] < 0.3

@@ -277,6 +277,7 @@ def test_of_writers_racing_for_one_name_exactly_one_wins(tmp_path):
     assert names(tmp_path) == ["a"]
 
 
+@pytest.mark.slow
 def test_forced_writers_beside_readers_always_leave_a_whole_file(tmp_path):
     path = write_toy(tmp_path / "a.h5")
     trials = [make_trial(n=6, trace=2, seed=seed) for seed in (1, 2)]
