@@ -22,7 +22,6 @@ SECONDS_BASE: Final = 5.0
 # the solver (21); an eighth of a block's six signals, eight effects, their sources and solver.
 BYTES_PER_VOXEL: Final = 9 + 8 + 3 * 8 + 21 + (14 * 8 + 3 * 8 + 21) / 8
 BYTES_PER_CELL: Final = 19  # of the lineage, for every cell that ever was
-BYTES_PER_LYMPHOCYTE: Final = 34
 # what a snapshot stores of a voxel before compression: two codes and seven fields
 SNAPSHOT_BYTES: Final = 2 + 7 * 4
 

@@ -119,7 +119,7 @@ def run_trial(
         blank = partial(_outcomes, numbers, traced=study.output.traced_patients, visits=visit_count, times=times)
         arms[a] = blank(assigned=assigned[a])
         cohort = _cohort(study, arm, patients, roster, merge(planned, visits))
-        done = _simulate(cohort, _policy(study, roster, recipients, relative_tolerance), arms[a], assigned[a],
+        done = _simulate(cohort, _policy(study, roster, relative_tolerance), arms[a], assigned[a],
                          threads, progress, done, total)  # fmt: skip
         if observed is not None and observed.membership == "received" and arm.name == observed.arm:
             treated = (assigned[a] > 0) & _received(planned, arms[a], patients)
@@ -234,7 +234,7 @@ def _cohort(study: Study, arm: Arm, patients: VirtualPatients, roster: Roster, e
     )
 
 
-def _policy(study: Study, roster: Roster, recipients: Recipients, relative_tolerance: float) -> Records:
+def _policy(study: Study, roster: Roster, relative_tolerance: float) -> Records:
     """The protocol, as one record `layout.POLICY`."""
     imaging, salvage, rescue = study.design.imaging, study.salvage, study.salvage.rescue
     policy = np.zeros(1, layout.POLICY)

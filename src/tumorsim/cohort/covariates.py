@@ -52,7 +52,7 @@ def _truncated_normal(u: Floats, spread: Spread) -> Floats:
 def _modality(population: Population, u: Floats) -> Floats:
     if not population.modality:
         return np.zeros(u.size)
-    shares = np.array([population.modality.get(name, 0.0) for name in ("resection", "RFA", "PEI")])
+    shares = np.array([population.modality.get(name, 0.0) for name in MODALITIES[1:]])
     return 1.0 + np.searchsorted(np.cumsum(shares / shares.sum()), u, side="right").clip(max=2)
 
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 ARM_COLOURS = ("#D55E00", "#0072B2", "#000000", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 ARM_DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (6, 1.5, 1.5, 1.5)))
-ARM_MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 RESPONSE_COLOURS = {"CR": "#009E73", "PR": "#56B4E9", "SD": "#E69F00", "PD": "#CC79A7", "NE": "#BBBBBB"}
 VERDICT_COLOURS = {"agrees": "#0072B2", "disagrees": "#D55E00", "shown only": "#6E6E6E"}
 INK, GREY, RULE = "#222222", "#595959", "#CCCCCC"

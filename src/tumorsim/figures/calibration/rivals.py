@@ -46,7 +46,6 @@ UNFITTED = "#8A5A00"  # names of figures that had no part in the fit
 ROW = 0.2
 LIMIT = 4.5
 BAND, SHADE = "#E4EEF5", "#EFEFEF"
-MOST_LABEL = 1.5
 
 
 def draw_rivals(outcome: Outcome) -> Drawing:

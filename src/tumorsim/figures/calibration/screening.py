@@ -52,7 +52,7 @@ def draw_screening(outcome: Outcome, output: str | None) -> Drawing:
     _key(figure, top - 0.47)
     _bars(figure, found, (chosen, outputs[chosen]), order, (labels, names), top - 0.6)
     if others:
-        _table(figure, outcome, strength[others][:, order], [outputs[row] for row in others], labels, table)
+        _table(figure, strength[others][:, order], [outputs[row] for row in others], labels)
     made = [f"{found[key_]} {key_}" for key_ in ("trajectories", "levels") if found[key_] is not None]
     note = f"Morris' elementary effects, {', '.join(made)}." if made else "Morris' elementary effects."
     signature(figure, outcome["title"] or outcome["name"], footer_text(outcome), note)
@@ -130,9 +130,7 @@ def output_name(text: str) -> str:
     return f"{first} {named}{comma}{arm}" if named and named != quantity else text
 
 
-def _table(
-    figure: Drawing, outcome: Outcome, strength: FloatArray, outputs: list[str], labels: list[str], height: float
-) -> None:
+def _table(figure: Drawing, strength: FloatArray, outputs: list[str], labels: list[str]) -> None:
     """One row an output, one column a parameter; darker is stronger."""
     from matplotlib.colors import LinearSegmentedColormap
 

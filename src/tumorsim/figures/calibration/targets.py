@@ -97,7 +97,7 @@ def _group(
         y = top - 0.22 - ROW * (row + 0.5) - 0.035
         fitted = role(target) == "fitted"
         if not fitted:
-            _band(figure, top - 0.22 - ROW * (row + 1), right)
+            _band(figure, top - 0.22 - ROW * (row + 1))
             axes.axhspan(row - 0.5, row + 0.5, color=BAND, linewidth=0, zorder=0, gid="not-fitted")
         write(figure, 0.1, y, fit(figure, target["id"], ids - 0.05, SMALL), size=SMALL, color=GREY)
         name = fit(figure, row_name(target, outcome), names, SMALL)
@@ -116,7 +116,7 @@ def _group(
     axes.set_xlabel(scale.label, labelpad=1, size=SMALL)
 
 
-def _band(figure: Drawing, y: float, right: float) -> None:
+def _band(figure: Drawing, y: float) -> None:
     """Grey behind the words of a row; the axis has its own."""
     from matplotlib.patches import Rectangle
 

@@ -64,7 +64,7 @@ def draw_frame(view: SpatialView, fps: float, plane: str, shot: int = -1) -> Dra
         arm_heading(figure, label, left, bottom + height + 0.05, width, arm_colour(number))
         axes = place(figure, left, bottom, width, height)
         content, dots = (middle(data.snapshots[arm][name][shot], plane) for name in ("content", "lymphocytes"))
-        show_slice(axes, data, content, dots, width, f"{arm}-{shot}")
+        show_slice(axes, content, dots, width, f"{arm}-{shot}")
         if number == 0:
             scale_bar(axes, data, across)
     footer(figure, view, "First replicate.")

@@ -68,7 +68,7 @@ def draw_lattice(view: SpatialView, shots: int | None, plane: str, show: str) ->
                 axes.set_axis_off()
             else:
                 content, dots = (middle(held[name][shot], plane) for name in ("content", "lymphocytes"))
-                show_slice(axes, data, content, dots, width, gid)
+                show_slice(axes, content, dots, width, gid)
                 if row == column == 0:
                     scale_bar(axes, data, across)
     footer(figure, view, "First replicate.")

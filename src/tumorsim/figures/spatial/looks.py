@@ -77,9 +77,7 @@ def margin(content: NDArray[Any]) -> NDArray[np.bool_]:
     return tumour_region((content >= 1) & (content <= 5))
 
 
-def show_slice(
-    axes: Axes, data: SpatialData, content: NDArray[Any], lymphocytes: NDArray[Any], inches: float, gid: str = ""
-) -> None:
+def show_slice(axes: Axes, content: NDArray[Any], lymphocytes: NDArray[Any], inches: float, gid: str = "") -> None:
     """One slice: what the voxels hold in colour, effectors as dots; ``inches`` is the width of the axes."""
     height, width = content.shape
     axes.imshow(colours()[content], interpolation="nearest", origin="lower", gid=f"content-{gid}")

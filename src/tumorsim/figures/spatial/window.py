@@ -10,7 +10,7 @@ from tumorsim.figures.base import FigureError, Option
 from tumorsim.figures.spatial.base import SpatialFigure, SpatialView
 from tumorsim.figures.spatial.looks import NAME_LINE, broken, footer, labels, replicates, titled, write_lines
 from tumorsim.figures.style import GREY, HEAD, RULE, SMALL, TINY, arm_colour, canvas, fit, place, scientific, write
-from tumorsim.spatial_numbers import FloatArray, Quantity, differences, interval, quantity
+from tumorsim.spatial_numbers import FloatArray, differences, interval, quantity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,15 +49,15 @@ def draw_window(view: SpatialView, quantities: str) -> Drawing:
             middle = top - 0.04 - row * (arm + 0.5) - 0.035
             write_lines(figure, NAMES, middle - NAME_LINE * (len(name) - 1) / 2, name, arm_colour(arm))
         samples = one.of(data)
-        _dots(place(figure, VALUES, top - height, ACROSS, height), view, one, samples, f"value-{one.name}")
+        _dots(place(figure, VALUES, top - height, ACROSS, height), view, samples, f"value-{one.name}")
         axes = place(figure, DIFFERENCES, top - height, ACROSS, height)
-        _dots(axes, view, one, differences(samples), f"difference-{one.name}", first=1)
+        _dots(axes, view, differences(samples), f"difference-{one.name}", first=1)
         axes.axvline(0.0, color=GREY, linewidth=0.7, linestyle=(0, (3, 2)), zorder=1)
     footer(figure, view, "Arms share their start and their luck, replicate by replicate.")
     return figure
 
 
-def _dots(axes: Axes, view: SpatialView, one: Quantity, samples: FloatArray, gid: str, first: int = 0) -> None:
+def _dots(axes: Axes, view: SpatialView, samples: FloatArray, gid: str, first: int = 0) -> None:
     found = interval(samples, axis=1)
     arms = np.arange(len(view.data.arms))
     axes.plot(found.mean[first:], arms[first:], color=RULE, linewidth=0.9, zorder=1)
