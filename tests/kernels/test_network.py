@@ -48,7 +48,7 @@ def test_vessels_age_as_their_twin(shape: tuple[int, int, int], seed: int) -> No
     expected, kind = twins.age(state, VESSELS, VOLUME, clock, rules)
     before = state.vessels.state[:VESSELS].copy()
     load = state.voxels.load.copy()
-    network.age_vessels(state, VESSELS, VOLUME, clock, rules)
+    network.age_vessels(state, VESSELS, twins.callers(state), VOLUME, clock, rules)
     assert_same(twins.rows_of(state, VESSELS), expected)
     np.testing.assert_array_equal(state.voxels.kind, kind)
     np.testing.assert_array_equal(state.voxels.load, load)  # lymphocytes stay where a vessel is lost
@@ -67,7 +67,7 @@ def test_vessels_sprout_as_their_twin(shape: tuple[int, int, int], seed: int) ->
     state.vessels.state[:20] = LOST
     state.voxels.kind[state.vessels.voxel[:20]] = STROMA
     expected, kind, happened = twins.sprout(state, VESSELS, 5000, 70, clock, rules)
-    count, ident, segment = network.sprout_vessels(state, VESSELS, 5000, 70, clock, rules)
+    count, ident, segment = network.sprout_vessels(state, VESSELS, 5000, 70, twins.callers(state), clock, rules)
     assert (count, ident, segment) == (VESSELS + happened["sprouts"], happened["ident"], happened["segment"])
     assert happened["sprouts"] > 5
     assert_same(twins.rows_of(state, count), expected)
@@ -118,8 +118,9 @@ def lived(state: State, steps: int) -> tuple[dict[int, Row], State, tuple[int, i
         clock = Clock(11, step, 0.25)
         if step % 5 == 0:
             network.embolise(state, numbers[0], step // 5, 0.4, clock)
-        network.age_vessels(state, numbers[0], VOLUME, clock, rules)
-        numbers = network.sprout_vessels(state, *numbers, clock, rules)
+        cells = twins.callers(state)
+        network.age_vessels(state, numbers[0], cells, VOLUME, clock, rules)
+        numbers = network.sprout_vessels(state, *numbers, cells, clock, rules)
         numbers = (network.close_up_vessels(state, numbers[0]), *numbers[1:])
     return twins.rows_of(state, numbers[0]), state, numbers
 
@@ -143,13 +144,13 @@ def test_without_room_in_the_table_nothing_changes_until_there_is() -> None:
     tight = twins.copied(state)
     tight = tight._replace(vessels=type(state.vessels)(*(array[: VESSELS + 3] for array in tight.vessels)))
     kept = twins.copied(tight)
-    expected = network.sprout_vessels(state, VESSELS, 5000, 70, clock, rules)
-    answer = network.sprout_vessels(tight, VESSELS, 5000, 70, clock, rules)
+    expected = network.sprout_vessels(state, VESSELS, 5000, 70, twins.callers(state), clock, rules)
+    answer = network.sprout_vessels(tight, VESSELS, 5000, 70, twins.callers(tight), clock, rules)
     assert answer == (-expected[0], 5000, 70)
     for part, before in zip(tight[1:], kept[1:], strict=True):
         assert all(a.tobytes() == b.tobytes() for a, b in zip(part, before, strict=True))
     tight = tight._replace(vessels=enlarged(tight.vessels, -answer[0]))
-    assert network.sprout_vessels(tight, VESSELS, 5000, 70, clock, rules) == expected
+    assert network.sprout_vessels(tight, VESSELS, 5000, 70, twins.callers(tight), clock, rules) == expected
     assert twins.rows_of(tight, expected[0]) == twins.rows_of(state, expected[0])
 
 
@@ -159,8 +160,8 @@ def test_zero_rates_change_nothing() -> None:
     rules = make_rules(vessels=dict.fromkeys(none, 0.0), network=CHANGES["network"])
     state, clock, _ = some(SHAPES[0], 0)
     kept = twins.copied(state)
-    network.age_vessels(state, VESSELS, 1e4, clock, rules)
-    assert network.sprout_vessels(state, VESSELS, 5000, 70, clock, rules) == (VESSELS, 5000, 70)
+    network.age_vessels(state, VESSELS, twins.callers(state), 1e4, clock, rules)
+    assert network.sprout_vessels(state, VESSELS, 5000, 70, twins.callers(state), clock, rules) == (VESSELS, 5000, 70)
     assert network.embolise(state, VESSELS, 0, 0.0, clock) == 0
     assert network.close_up_vessels(state, VESSELS) == VESSELS
     for part, before in zip(state[1:], kept[1:], strict=True):
@@ -171,8 +172,8 @@ def test_without_vessels_nothing_happens() -> None:
     state = blank(grid_of((3, 4, 5), 20.0), vessels=0)
     state.voxels.kind[:30] = TUMOUR
     clock, rules = Clock(1, 0, 1.0), make_rules()
-    network.age_vessels(state, 0, 1.0, clock, rules)
-    assert network.sprout_vessels(state, 0, 0, 0, clock, rules) == (0, 0, 0)
+    network.age_vessels(state, 0, twins.callers(state), 1.0, clock, rules)
+    assert network.sprout_vessels(state, 0, 0, 0, twins.callers(state), clock, rules) == (0, 0, 0)
     assert network.embolise(state, 0, 0, 1.0, clock) == network.close_up_vessels(state, 0) == 0
 
 
@@ -190,16 +191,31 @@ def test_maturity_stays_between_nothing_and_one() -> None:
 
 def test_cells_are_counted_and_call_on_vessels_nearby_alone() -> None:
     state, _, _ = some((20, 40, 30), 3)
-    counts = network.call_counts(state, VESSELS)
-    assert counts[..., 0].sum() == np.count_nonzero(state.voxels.kind == TUMOUR)
-    assert counts[..., 2].sum() == np.count_nonzero(state.vessels.state[:VESSELS] == OPEN)
-    heard = network.heard_calls(counts, 2.0)
-    fed = 2.0 * counts[:2, :2, :2, 2].sum()
+    cells = twins.callers(state)
+    vessels_in = calls.count_open(state, VESSELS, cells.shape[:3])[..., 0]
+    assert cells[..., 0].sum() == np.count_nonzero(state.voxels.kind == TUMOUR)
+    assert vessels_in.sum() == np.count_nonzero(state.vessels.state[:VESSELS] == OPEN)
+    heard = calls.heard_calls(cells, state, VESSELS, 2.0)
+    fed = 2.0 * vessels_in[:2, :2, :2].sum()
     assert heard[0, 0, 0].tolist() == pytest.approx(
-        [fed / counts[:2, :2, :2, 0].sum(), counts[:2, :2, :2, 1].sum() / fed]
+        [fed / cells[:2, :2, :2, 0].sum(), cells[:2, :2, :2, 1].sum() / fed]
     )
-    middle = 2.0 * counts[:3, 1:4, :3, 2].sum()
-    assert heard[1, 2, 1, 1] == pytest.approx(counts[:3, 1:4, :3, 1].sum() / middle)
+    middle = 2.0 * vessels_in[:3, 1:4, :3].sum()
+    assert heard[1, 2, 1, 1] == pytest.approx(cells[:3, 1:4, :3, 1].sum() / middle)
+
+
+@pytest.mark.parametrize("shape", [(20, 40, 30), *SHAPES])
+def test_one_count_of_cells_serves_ageing_and_sprouting(shape: tuple[int, int, int]) -> None:
+    """Whatever the pieces in which it is taken, and whatever was there before; ageing leaves it as it is."""
+    state, clock, rules = some(shape, 3)
+    whole = twins.callers(state)
+    pieces = np.full_like(whole, np.nan)
+    for layer in reversed(range(len(whole))):
+        calls.count_cells(pieces, state, layer, layer + 1)
+    assert pieces.tobytes() == whole.tobytes()
+    network.age_vessels(state, VESSELS, whole, VOLUME, clock, rules)
+    assert (state.vessels.state[:VESSELS] == LOST).any()
+    assert whole.tobytes() == pieces.tobytes() == twins.callers(state).tobytes()
 
 
 def test_each_clone_calls_with_its_own_axis() -> None:
@@ -207,7 +223,7 @@ def test_each_clone_calls_with_its_own_axis() -> None:
         state = blank(grid_of((2, 4, 4), 20.0))
         state.voxels.kind[5], state.voxels.traits[5] = TUMOUR, traits
         state.fields.effects[:, column] = 0.75
-        assert network.call_counts(state, 0)[0, 0, 0].tolist() == [1.0, 0.25, 0.0]
+        assert twins.callers(state)[0, 0, 0].tolist() == [1.0, 0.25]
 
 
 def test_capacity_acts_through_the_density_of_the_patient_model() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from cell_twins import make_rules
 
+from tumorsim.kernels.calls import count_cells
 from tumorsim.kernels.lattice import Clock, Rules, State
-from tumorsim.lattice.state import blank, grid_of
+from tumorsim.lattice.state import blank, callers_for, grid_of
 
 # What stands on the page, in its own numbers.
 STROMA, TUMOUR, DEAD, VESSEL = 0, 1, 2, 3
@@ -74,6 +75,13 @@ def shuffled(state: State, count: int, seed: int) -> State:
 def copied(state: State) -> State:
     """A copy of every array."""
     return State(state.grid, *(type(part)(*(array.copy() for array in part)) for part in state[1:]))
+
+
+def callers(state: State) -> np.ndarray:
+    """What the model counts once a step: tumour cells, and those that call, of every cube."""
+    cells = callers_for(state.grid)
+    count_cells(cells, state, 0, len(cells))
+    return cells
 
 
 # --- twins ------------------------------------------------------------------------

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
 from tumorsim.kernels import random
-from tumorsim.params.population import Population, Spread
+from tumorsim.params.population import Modality, Population, Spread
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 CIRRHOSIS_PLATELET_RATIO = 0.75  # portal hypertension lowers the count; assumed
-MODALITIES = ("none", "resection", "RFA", "PEI")  # codes 0, 1, 2, 3
 MICROMETRES = 1000.0  # in a millimetre
 
 # occasions of STREAM_COVARIATES, one a covariate
@@ -52,7 +53,7 @@ def _truncated_normal(u: Floats, spread: Spread) -> Floats:
 def _modality(population: Population, u: Floats) -> Floats:
     if not population.modality:
         return np.zeros(u.size)
-    shares = np.array([population.modality.get(name, 0.0) for name in MODALITIES[1:]])
+    shares = np.array([population.modality.get(name, 0.0) for name in get_args(Modality)])
     return 1.0 + np.searchsorted(np.cumsum(shares / shares.sum()), u, side="right").clip(max=2)
 
 

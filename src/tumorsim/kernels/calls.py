@@ -19,25 +19,26 @@ def local_density(cells, fed):
     return fed / cells if fed < 2.0 * cells else 2.0
 
 
-@kernel
-def cubes_along(n):
-    """Cubes of calls along ``n`` voxels."""
-    return (n + CALL_CUBE - 1) // CALL_CUBE
+@kernel(entry=True)
+def count_cells(cells, state, first, last):
+    """Phase: tumour cells, and those with a free VEGF axis, of the layers of cubes from ``first`` to ``last``.
 
+    Vessels that age do not change them, so one count serves ageing and sprouting.
 
-@kernel
-def call_counts(state, count):
-    """Tumour cells, those with a free VEGF axis, and open vessels of every cube. Shape (cz, cy, cx, 3)."""
-    grid, flow, voxel = state.grid, state.vessels.state, state.vessels.voxel
-    counts = np.zeros((cubes_along(grid.nz), cubes_along(grid.ny), cubes_along(grid.nx), 3))
-    for z in range(grid.nz):
+    Parameters
+    ----------
+    cells
+        (cz, cy, cx, 2) of cubes, filled in place.
+    state
+        `lattice.State`.
+    first, last
+        Range of layers, ``last`` exclusive.
+    """
+    grid = state.grid
+    cells[first:last] = 0.0
+    for z in range(first * CALL_CUBE, min(last * CALL_CUBE, grid.nz)):
         for y in range(grid.ny):
-            count_row(counts, z, y, state.voxels.kind, state.voxels.traits, state.fields.effects, grid)
-    for row in range(count):
-        if flow[row] == OPEN:
-            z, y, x = place_of(voxel[row], grid)
-            counts[z // CALL_CUBE, y // CALL_CUBE, x // CALL_CUBE, 2] += 1.0
-    return counts
+            count_row(cells, z, y, state.voxels.kind, state.voxels.traits, state.fields.effects, grid)
 
 
 @kernel
@@ -59,6 +60,18 @@ def count_row(counts, z, y, kind, traits, effects, grid):
 
 
 @kernel
+def count_open(state, count, cubes):
+    """Open vessels of every cube; ``cubes`` are those along z, y and x. Shape (cz, cy, cx, 1)."""
+    flow, voxel = state.vessels.state, state.vessels.voxel
+    vessels = np.zeros((cubes[0], cubes[1], cubes[2], 1))
+    for row in range(count):
+        if flow[row] == OPEN:
+            z, y, x = place_of(voxel[row], state.grid)
+            vessels[z // CALL_CUBE, y // CALL_CUBE, x // CALL_CUBE, 0] += 1.0
+    return vessels
+
+
+@kernel
 def sum_around(counts, z, y, x, column):
     """Sum of a column over a cube and those around it."""
     cz, cy, cx, _ = counts.shape
@@ -71,15 +84,19 @@ def sum_around(counts, z, y, x, column):
 
 
 @kernel
-def heard_calls(counts, cells_per_vessel):
-    """Density of vessels about a cube, and calls that each of them hears (eqs N3, N5). Shape (cz, cy, cx, 2)."""
-    cz, cy, cx, _ = counts.shape
+def heard_calls(cells, state, count, cells_per_vessel):
+    """Density of vessels about a cube, and calls that each of them hears (eqs N3, N5). Shape (cz, cy, cx, 2).
+
+    ``cells`` is what `count_cells` filled; the open among the first ``count`` vessels are counted here.
+    """
+    cz, cy, cx, _ = cells.shape
+    vessels = count_open(state, count, (cz, cy, cx))
     calls = np.zeros((cz, cy, cx, 2))
     for z in range(cz):
         for y in range(cy):
             for x in range(cx):
-                fed = sum_around(counts, z, y, x, 2) * cells_per_vessel
-                calls[z, y, x, 0] = local_density(sum_around(counts, z, y, x, 0), fed)
+                fed = sum_around(vessels, z, y, x, 0) * cells_per_vessel
+                calls[z, y, x, 0] = local_density(sum_around(cells, z, y, x, 0), fed)
                 if fed > 0.0:
-                    calls[z, y, x, 1] = sum_around(counts, z, y, x, 1) / fed
+                    calls[z, y, x, 1] = sum_around(cells, z, y, x, 1) / fed
     return calls

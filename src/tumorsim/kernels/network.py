@@ -11,7 +11,7 @@ import numpy as np
 
 from tumorsim.kernels import vessels
 from tumorsim.kernels._jit import kernel
-from tumorsim.kernels.calls import CALL_CUBE, SPROUTING_SENSITIVE, call_counts, heard_calls
+from tumorsim.kernels.calls import CALL_CUBE, SPROUTING_SENSITIVE, heard_calls
 from tumorsim.kernels.chance import hazard_to_probability
 from tumorsim.kernels.growth import positive_part
 from tumorsim.kernels.lattice import (
@@ -91,7 +91,7 @@ def sprouting_rate(heard, density, vegf, p):
 
 
 @kernel(entry=True)
-def age_vessels(state, count, volume, clock, rules):
+def age_vessels(state, count, cells, volume, clock, rules):
     """Phase: vessels mature, are pruned, regress, and reopen after embolisation (eqs N1-N4).
 
     Parameters
@@ -100,6 +100,8 @@ def age_vessels(state, count, volume, clock, rules):
         `lattice.State`; rows of lost vessels become LOST, their voxels STROMA.
     count
         Rows of vessels in use.
+    cells
+        What `calls.count_cells` filled.
     volume
         Volume of the tumour that the lattice stands for, mL.
     clock, rules
@@ -110,7 +112,7 @@ def age_vessels(state, count, volume, clock, rules):
     voxel, maturity, flow = state.vessels.voxel, state.vessels.maturity, state.vessels.state
     ident, segment = state.vessels.ident, state.vessels.segment
     reopening = hazard_to_probability(p.recanalisation_rate, clock.dt)
-    calls = heard_calls(call_counts(state, count), rules.tissue.network.cells_per_vessel)
+    calls = heard_calls(cells, state, count, rules.tissue.network.cells_per_vessel)
     for row in range(count):
         if flow[row] == LOST:
             continue
@@ -220,7 +222,7 @@ def sprout_target(z, y, x, ahead, draws, state, persistence):
 
 
 @kernel
-def propose_sprouts(state, count, clock, rules):
+def propose_sprouts(state, count, cells, clock, rules):
     """Per row: voxel that its sprout wants or NOBODY, priority, and whether it branches off (eqs N6-N7)."""
     grid, network, p = state.grid, rules.tissue.network, rules.patient.traits.vessels
     voxel, segment, flow = state.vessels.voxel, state.vessels.segment, state.vessels.state
@@ -231,7 +233,7 @@ def propose_sprouts(state, count, clock, rules):
     for row in range(count):
         if flow[row] != LOST:
             segment_at[voxel[row]] = segment[row]
-    calls = heard_calls(call_counts(state, count), network.cells_per_vessel)
+    calls = heard_calls(cells, state, count, network.cells_per_vessel)
     for row in range(count):
         if flow[row] != OPEN:
             continue
@@ -286,7 +288,7 @@ def winning_rows(wanted, priority, ident):
 
 
 @kernel(entry=True)
-def sprout_vessels(state, count, next_ident, next_segment, clock, rules):
+def sprout_vessels(state, count, next_ident, next_segment, cells, clock, rules):
     """Phase: open vessels sprout into free stroma where tumour calls for them (eqs N6-N7).
 
     Parameters
@@ -297,6 +299,8 @@ def sprout_vessels(state, count, next_ident, next_segment, clock, rules):
         Rows of vessels in use.
     next_ident, next_segment
         Numbers of the next vessel and of the next segment.
+    cells
+        What `calls.count_cells` filled.
     clock, rules
         `lattice.Clock`, `lattice.Rules`.
 
@@ -306,7 +310,7 @@ def sprout_vessels(state, count, next_ident, next_segment, clock, rules):
         New count, next ident, next segment. A count below zero: the arrays are too short, minus count rows are
         needed, and nothing has changed.
     """
-    wanted, priority, branches = propose_sprouts(state, count, clock, rules)
+    wanted, priority, branches = propose_sprouts(state, count, cells, clock, rules)
     parents = winning_rows(wanted, priority, state.vessels.ident)
     if count + parents.size > state.vessels.ident.size:
         return -(count + parents.size), next_ident, next_segment

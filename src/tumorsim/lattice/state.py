@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorsim.kernels import lattice
+from tumorsim.kernels.calls import CALL_CUBE
 from tumorsim.kernels.lattice import Fields, Grid, Lineage, Lymphocytes, State, Vessels, Voxels
 from tumorsim.kernels.motility import Bids
 
@@ -68,6 +69,12 @@ def bids_for(voxels: int, rows: int) -> Bids:
     """Scratch for so many lymphocytes to bid in."""
     first, before, goal = (np.full(n, lattice.NOBODY, np.int32) for n in (voxels, rows, rows))
     return Bids(first, before, goal, np.zeros(rows, np.uint8), np.zeros(rows, np.uint64))
+
+
+def callers_for(grid: Grid) -> NDArray[np.float64]:
+    """Room for what `calls.count_cells` counts. Shape (cz, cy, cx, 2) of cubes."""
+    cz, cy, cx = (-(-n // CALL_CUBE) for n in (grid.nz, grid.ny, grid.nx))
+    return np.zeros((cz, cy, cx, 2))
 
 
 def arrays_of(state: State, used: dict[str, int]) -> dict[str, NDArray[Any]]:

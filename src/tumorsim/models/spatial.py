@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorsim.kernels import contact, cycle, lattice, layout, motility, network
+from tumorsim.kernels import calls, contact, cycle, lattice, layout, motility, network
 from tumorsim.kernels.body import advance_body
 from tumorsim.kernels.lattice import Clock, Rules, State
 from tumorsim.kernels.pharmacology import concentration
@@ -21,7 +21,7 @@ from tumorsim.lattice import observe
 from tumorsim.lattice.crew import Crew
 from tumorsim.lattice.network import first_network
 from tumorsim.lattice.seeding import Tumour, inside, seed_tumour
-from tumorsim.lattice.state import arrays_of, bids_for, blank, enlarged, grid_of, size_of, state_from
+from tumorsim.lattice.state import arrays_of, bids_for, blank, callers_for, enlarged, grid_of, size_of, state_from
 from tumorsim.lattice.supply import Supply, depot_now
 
 BODY_STEPS = 4  # Runge-Kutta steps an hour of the body
@@ -158,6 +158,7 @@ class SpatialModel:
         self._substeps = int(motility.motility_steps(self.plan.tissue[0]["motility"], grid, self.plan.dt))
         self._tally = np.zeros((grid.nz, len(lattice.FATES) + 1), np.int64)
         self._bids = bids_for(voxels, self.state.lymphocytes.ident.size)
+        self._callers = callers_for(grid)
 
     def _weight(self) -> float:
         """Cells of the lesion for each one of the lattice at the start."""
@@ -317,10 +318,11 @@ class SpatialModel:
         tumour = np.count_nonzero(self.state.voxels.kind == lattice.TUMOUR)
         volume = self.weight * tumour / float(self.plan.traits[0]["growth"]["cell_density"])
         closed = self._embolised()
-        network.age_vessels(self.state, self.used["vessels"], volume, self.clock, self.rules)
+        self.crew.run(calls.count_cells, len(self._callers), self._callers, self.state, voxels=size_of(self.state.grid))
+        network.age_vessels(self.state, self.used["vessels"], self._callers, volume, self.clock, self.rules)
         self.reopened = self._embolised() < closed
         used = int(network.close_up_vessels(self.state, self.used["vessels"]))
-        numbers = (self.next_vessel, self.next_segment, self.clock, self.rules)
+        numbers = (self.next_vessel, self.next_segment, self._callers, self.clock, self.rules)
         found, vessel, segment = network.sprout_vessels(self.state, used, *numbers)
         if found < 0:
             self.state = self.state._replace(vessels=enlarged(self.state.vessels, -int(found)))
