@@ -15,21 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tumorsim.common_api import Notify, Progress, default_threads
 from tumorsim.scenario import Scenario
 from tumorsim.scenario import load as load_trial
 from tumorsim.spatial_api import SpatialResult, replay_spatial, run_spatial, simulate_spatial
 from tumorsim.spatial_scenario import SpatialScenario, is_spatial, load_spatial
-from tumorsim.trial_api import (
-    Notify,
-    Progress,
-    Result,
-    default_threads,
-    prepare,
-    replay_study,
-    run_study,
-    simulate_trial,
-    study_of,
-)
+from tumorsim.trial_api import Result, prepare, replay_study, run_study, simulate_trial, study_of
 
 __all__ = [
     "Result",
@@ -175,17 +166,16 @@ def run(
     tumorsim.experiment.ExperimentError
         A lattice failed.
     """
-    spatial = isinstance(source, SpatialScenario) or (not isinstance(source, Scenario) and is_spatial(source))
     common: dict[str, Any] = {
         "seed": seed, "threads": threads, "out": out, "overrides": overrides, "force": force, "progress": progress,
         "notify": notify,
     }  # fmt: skip
     shown = "this scenario" if isinstance(source, Scenario | SpatialScenario) else source
-    if spatial:
+    if isinstance(source, SpatialScenario) or (not isinstance(source, Scenario) and is_spatial(source)):
         _refuse(shown, patients=patients, instead="replicates", kind="spatial scenario")
-        return run_spatial(source, replicates=replicates, **common)  # type: ignore[arg-type]
+        return run_spatial(source, replicates=replicates, **common)
     _refuse(shown, replicates=replicates, instead="patients", kind="trial")
-    return run_study(source, patients=patients, **common)  # type: ignore[arg-type]
+    return run_study(source, patients=patients, **common)
 
 
 def open_result(path: str | Path) -> Any:

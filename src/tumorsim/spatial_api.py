@@ -6,12 +6,23 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tumorsim.common_api import (
+    Notify,
+    OpenedResult,
+    Progress,
+    as_scenario,
+    compiled,
+    default_threads,
+    made_with,
+    target_of,
+    told_apart,
+)
 from tumorsim.spatial_scenario import SpatialScenario, load_spatial, read_resolved_spatial
 from tumorsim.spatial_variables import SpatialData
 
@@ -23,13 +34,11 @@ if TYPE_CHECKING:
     from tumorsim.experiment import Experiment
     from tumorsim.store import StoredSpatial
 
-Progress = Callable[[int, int], None]
-Notify = Callable[[str], None]
 PARTIAL = ".partial"  # folder of the checkpoints, beside the result and named after it
 
 
 @dataclass(frozen=True)
-class SpatialResult:
+class SpatialResult(OpenedResult[SpatialData]):
     """A stored spatial study: opened by `tumorsim.open_result`, returned by `tumorsim.run`.
 
     Attributes
@@ -39,26 +48,6 @@ class SpatialResult:
     """
 
     stored: StoredSpatial = field(repr=False)
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self.stored.path
-
-    @property
-    def data(self) -> SpatialData:
-        """Every array, by its declared name: ``result.data["hypoxic_fraction"]``."""
-        return self.stored.data
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the data: equal digests are equal bits."""
-        return self.stored.digest
-
-    @property
-    def as_dict(self) -> dict[str, Any]:
-        """The summary as one JSON-able mapping (what ``tumorsim run --json`` prints)."""
-        return self.stored.summary
 
     @property
     def scenario(self) -> SpatialScenario:
@@ -164,9 +153,8 @@ def simulate_spatial(
         Called with a line of text when something takes long.
     """
     from tumorsim.experiment import run_experiment
-    from tumorsim.trial_api import default_threads
 
-    if notify is not None and not _compiled():
+    if notify is not None and not compiled("settle_cells"):
         notify("compiling the kernels of the lattice, once for this version: about a minute")
     study, cores = experiment_of(scenario), threads or default_threads()
     return run_experiment(study, threads=cores, folder=folder, identity=_identity(scenario), progress=progress)
@@ -178,13 +166,6 @@ def _identity(scenario: SpatialScenario) -> str:
 
     found = machine()
     return hashlib.sha256(json.dumps([scenario.digest, *(found[name] for name in DECIDING)]).encode()).hexdigest()
-
-
-def _compiled() -> bool:
-    """Whether compiled kernels of this version lie in the cache."""
-    from tumorsim.kernels._jit import cache_directory
-
-    return any(cache_directory().rglob("*settle_cells*.nbc"))
 
 
 def run_spatial(
@@ -199,53 +180,17 @@ def run_spatial(
     progress: Progress | None = None,
     notify: Notify | None = None,
 ) -> SpatialResult:
-    """Simulate a spatial scenario and write one result file.
-
-    Finished lattices, and checkpoints where the scenario asks for them, lie in a folder beside the result until it
-    is written: after an interruption the same call goes on from there.
-
-    Parameters
-    ----------
-    source
-        Path of a scenario file, or a scenario from `load_spatial`.
-    replicates, seed, overrides
-        Instead of the file's; overrides read ``key=value``. Only with a path.
-    threads
-        Cores; all of them by default. The result does not depend on it.
-    out
-        Result file; a temporary file that lives as long as the process by default.
-    force
-        Replace an existing file.
-    progress, notify
-        As in `simulate_spatial`.
-
-    Raises
-    ------
-    tumorsim.yamlio.ScenarioError
-        A fault in the scenario, with its place.
-    tumorsim.store.ResultError
-        The target exists or cannot be written, or a checkpoint is damaged or of another run.
-    tumorsim.experiment.ExperimentError
-        A lattice failed.
-    """
-    from tumorsim import provenance, store
+    """Simulate a spatial scenario and write one result file; parameters and errors as in `tumorsim.api.run`."""
+    from tumorsim import store
     from tumorsim.spatial_summary import summarise
-    from tumorsim.trial_api import default_threads, temporary
 
-    if isinstance(source, SpatialScenario):
-        if replicates is not None or seed is not None or overrides:
-            raise ValueError("replicates, seed and overrides change a file: give its path instead of a scenario")
-        scenario = source
-    else:
-        scenario = load_spatial(source, overrides, replicates, seed)
-    target = store.check_target(temporary(scenario.name) if out is None else Path(out), force)
+    scenario = as_scenario(source, SpatialScenario, load_spatial, overrides, replicates=replicates, seed=seed)
+    target = target_of(out, scenario.name, force)
     with _checkpoints(None if out is None else target, _identity(scenario), notify) as folder:
         started = time.perf_counter()
         data = simulate_spatial(scenario, threads=threads, folder=folder, progress=progress, notify=notify)
         told = summarise(data, scenario.name, scenario.title, scenario.seed)
-        inputs = {"scenario": scenario.source_text, "resolved": scenario.resolved_text}
-        spent = time.perf_counter() - started
-        made = provenance.collect(scenario.seed, threads or default_threads(), inputs, wall_time=spent)
+        made = made_with(scenario, threads or default_threads(), started)
         path = store.write_spatial(target, data, told, scenario.resolved_text, scenario.source_text, made, force)
     return SpatialResult(store.read_spatial(path))
 
@@ -297,10 +242,9 @@ def replay_spatial(
     notify: Notify | None = None,
 ) -> list[str]:
     """Run a stored spatial study again and compare bit for bit, as `tumorsim.api.replay`."""
-    from tumorsim import provenance, store
+    from tumorsim import store
 
     held = store.read_spatial(path)
     scenario = read_resolved_spatial(held.scenario_text)
     again = simulate_spatial(scenario, threads=threads, progress=progress, notify=notify)
-    differing = [str(found) for found in store.compare_spatial(held.data, again)]
-    return [*provenance.differences(held.provenance), *differing] if differing else []
+    return told_apart(held, store.compare_spatial(held.data, again))

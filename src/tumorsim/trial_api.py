@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tumorsim.common_api import (
+    Notify,
+    OpenedResult,
+    Progress,
+    as_scenario,
+    compiled,
+    default_threads,
+    made_with,
+    target_of,
+    told_apart,
+)
 from tumorsim.scenario import Scenario, load, read_resolved
 from tumorsim.variables import TrialData, Variable
 
@@ -21,12 +30,9 @@ if TYPE_CHECKING:
     from tumorsim.store import StoredResult
     from tumorsim.trial import Study
 
-Progress = Callable[[int, int], None]
-Notify = Callable[[str], None]
-
 
 @dataclass(frozen=True)
-class Result:
+class Result(OpenedResult[TrialData]):
     """A stored run: opened by `open_result`, returned by `run`.
 
     Attributes
@@ -36,26 +42,6 @@ class Result:
     """
 
     stored: StoredResult = field(repr=False)
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self.stored.path
-
-    @property
-    def data(self) -> TrialData:
-        """Every array of the trial, by its declared name: ``result.data["death_time"]``."""
-        return self.stored.data
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the data: equal digests are equal bits."""
-        return self.stored.digest
-
-    @property
-    def as_dict(self) -> dict[str, Any]:
-        """The summary as one JSON-able mapping (what ``tumorsim run --json`` prints), times in months."""
-        return self.stored.summary
 
     @property
     def scenario(self) -> Scenario:
@@ -144,11 +130,6 @@ def _aligned(array: Any, own: tuple[str, ...], dims: tuple[str, ...]) -> Any:
     return array.reshape([array.shape[own.index(name)] if name in own else 1 for name in dims])
 
 
-def default_threads() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def study_of(scenario: Scenario) -> Study:
     """The blocks of a scenario that `tumorsim.trial.run_trial` needs."""
     from tumorsim.trial import Study
@@ -200,18 +181,11 @@ def prepare(study: Study, notify: Notify | None = None) -> None:
     notify
         Called with a line of text when there is something to compile.
     """
-    if notify is not None and not _compiled():
+    if notify is not None and not compiled("simulate_batch"):
         notify("compiling the kernels, once for this version: about half a minute")
     from tumorsim.trial import warm_up
 
     warm_up(study)
-
-
-def _compiled() -> bool:
-    """Whether compiled kernels of this version lie in the cache."""
-    from tumorsim.kernels._jit import cache_directory
-
-    return any(cache_directory().rglob("*simulate_batch*.nbc"))
 
 
 def run_study(
@@ -227,16 +201,11 @@ def run_study(
     notify: Notify | None = None,
 ) -> Result:
     """Simulate a trial and write one result file; parameters and errors as in `tumorsim.api.run`."""
-    from tumorsim import provenance, store, summary
+    from tumorsim import store, summary
     from tumorsim.figures.curves import survival_columns
 
-    if isinstance(source, Scenario):
-        if patients is not None or seed is not None or overrides:
-            raise ValueError("patients, seed and overrides change a file: give its path instead of a loaded scenario")
-        scenario = source
-    else:
-        scenario = load(source, overrides, patients, seed)
-    target = store.check_target(temporary(scenario.name) if out is None else Path(out), force)
+    scenario = as_scenario(source, Scenario, load, overrides, patients=patients, seed=seed)
+    target = target_of(out, scenario.name, force)
     started = time.perf_counter()
     count = threads or default_threads()
     data = simulate_trial(scenario, threads=count, progress=progress, notify=notify)
@@ -244,23 +213,11 @@ def run_study(
         data, scenario.name, scenario.title, scenario.seed, scenario.endpoints, scenario.targets,
         scenario.trial.matching,
     )  # fmt: skip
-    inputs = {"scenario": scenario.source_text, "resolved": scenario.resolved_text}
-    made = provenance.collect(scenario.seed, count, inputs, wall_time=time.perf_counter() - started)
     path = store.write(
-        target, data, told, scenario.resolved_text, scenario.source_text, made,
+        target, data, told, scenario.resolved_text, scenario.source_text, made_with(scenario, count, started),
         survival_columns(data, scenario.endpoints), force,
     )  # fmt: skip
     return Result(store.read(path))
-
-
-_TEMPORARY: list[tempfile.TemporaryDirectory[str]] = []
-
-
-def temporary(name: str) -> Path:
-    """A file that is removed when the process ends."""
-    folder = tempfile.TemporaryDirectory(prefix="tumorsim-")
-    _TEMPORARY.append(folder)
-    return Path(folder.name) / f"{name}.h5"
 
 
 def replay_study(
@@ -271,14 +228,11 @@ def replay_study(
     notify: Notify | None = None,
 ) -> list[str]:
     """Run a stored trial again and compare bit for bit, as `tumorsim.api.replay`."""
-    from tumorsim import provenance, store
+    from tumorsim import store
 
     held = store.read(path)
     scenario = read_resolved(held.scenario_text)
     again = simulate_trial(scenario, threads=threads, progress=progress, notify=notify)
     # what an older layout does not hold cannot be compared
     again = replace(again, arrays={name: array for name, array in again.arrays.items() if name in held.data.arrays})
-    differing = [str(found) for found in store.compare(held.data, again)]
-    if not differing:
-        return []
-    return [*provenance.differences(held.provenance), *differing]
+    return told_apart(held, store.compare(held.data, again))

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from toy_calibration import write_outcome
 from tumorsim.cli import app
-from tumorsim.report.calibration import page
+from unit.page_examples import leave_figures_out
 
 
 def call(*arguments):
@@ -25,7 +25,7 @@ def folder(tmp_path):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Pages of words alone, where the figures do not matter."""
-    monkeypatch.setattr(page, "_uri", lambda *_, **__: "data:image/svg+xml;base64,AAAA")
+    leave_figures_out(monkeypatch)
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,34 +11,12 @@ from tumorsim.spatial_plan import BYTES_PER_VOXEL, expected_cells, expected_vess
 from tumorsim.spatial_rules import tumour_volume
 from tumorsim.spatial_scenario import SpatialScenario, load_spatial
 from tumorsim.yamlio import parse
-
-FOLDER = Path(__file__).parents[2] / "scenarios"
-SHIPPED = sorted(FOLDER.rglob("spatial_*.yaml"))
-GOOD = """
-spatial: 1
-name: study
-title: A study
-disease: hcc
-tissue: hcc
-lattice:
-  extent: [1 mm, 0.8 mm, 60 um]
-  duration: 30 day
-  replicates: 2
-start:
-  diameter: 0.6 mm
-arms:
-  - name: control
-  - name: cik
-    treatments:
-      - {infusion: cik, dose: 6.4e9 cells, schedule: 4 x q1w, until: end}
-"""
+from unit.spatial_examples import SHIPPED, written
 
 
 @pytest.fixture
 def study(tmp_path):
-    path = tmp_path / "study.yaml"
-    path.write_text(GOOD)
-    return path
+    return written(tmp_path)
 
 
 # --- the plan -----------------------------------------------------------------------------

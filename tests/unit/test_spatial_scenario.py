@@ -16,34 +16,12 @@ from tumorsim.spatial_rules import RULES
 from tumorsim.spatial_scenario import SpatialScenario, is_spatial, load_spatial, read_resolved_spatial
 from tumorsim.study import resolve
 from tumorsim.yamlio import Node, parse
-
-FOLDER = Path(__file__).parents[2] / "scenarios"
-SHIPPED = sorted(FOLDER.rglob("spatial_*.yaml"))
-GOOD = """
-spatial: 1
-name: study
-title: A study
-disease: hcc
-tissue: hcc
-lattice:
-  extent: [1 mm, 0.8 mm, 60 um]
-  duration: 30 day
-  replicates: 2
-start:
-  diameter: 0.6 mm
-arms:
-  - name: control
-  - name: cik
-    treatments:
-      - {infusion: cik, dose: 6.4e9 cells, schedule: 4 x q1w, until: end}
-"""
+from unit.spatial_examples import FOLDER, GOOD, SHIPPED, written
 
 
 @pytest.fixture
 def study(tmp_path):
-    path = tmp_path / "study.yaml"
-    path.write_text(GOOD)
-    return path
+    return written(tmp_path)
 
 
 def problems_of(path, *overrides, **options):

@@ -310,7 +310,7 @@ def print_study(summary: Row) -> None:
     console.print()
 
 
-def print_figures(figures: Iterable[Kind]) -> None:
+def print_figures(figures: Iterable[Kind[Any]]) -> None:
     """Kinds of figure and their options."""
     console = stdout()
     made = table("kind", "of", "shows", "options")

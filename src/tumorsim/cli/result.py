@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -222,7 +222,7 @@ def plot(
     typer.echo(path)
 
 
-def _declared(kind: str) -> Kind:
+def _declared(kind: str) -> Kind[Any]:
     """The figure of a name, whatever it is drawn from."""
     from tumorsim import figures
     from tumorsim.figures import calibration, spatial
@@ -238,7 +238,7 @@ def _declared(kind: str) -> Kind:
         raise figures.FigureError(f"{error}; of a spatial study: {more}") from None
 
 
-def _check_source(declared: Kind, result: Path) -> None:
+def _check_source(declared: Kind[Any], result: Path) -> None:
     """A figure of a study needs a result file of its kind, one of a calibration its folder."""
     from tumorsim import figures, store
     from tumorsim.calibration.outcome import is_calibration
@@ -256,7 +256,7 @@ def _check_source(declared: Kind, result: Path) -> None:
         )
     found = store.kind_of(result)
     if found != declared.source:
-        known: tuple[Kind, ...] = spatial.FIGURES if found == "spatial" else figures.FIGURES
+        known: tuple[Kind[Any], ...] = spatial.FIGURES if found == "spatial" else figures.FIGURES
         words = {"trial": "the result of a trial", "spatial": "the result of a spatial study"}
         raise UsageError(
             f"{result}: {declared.name} is drawn from {words[declared.source]}, and this is {words[found]}, which has "

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from tumorsim.figures.balance import BALANCE
-from tumorsim.figures.base import Figure, FigureError, Option, StudyView, fitting
+from tumorsim.figures.base import Figure, FigureError, Option, StudyView, fitting, named
 from tumorsim.figures.cumulative_incidence import CUMULATIVE_INCIDENCE
 from tumorsim.figures.files import image, save
 from tumorsim.figures.forest import FOREST
@@ -41,7 +41,4 @@ def figure(name: str) -> Figure:
     FigureError
         No such figure; the message lists the names.
     """
-    for declared in FIGURES:
-        if declared.name == name:
-            return declared
-    raise FigureError(f"{name!r} is no figure; figures are: {', '.join(f.name for f in FIGURES)}")
+    return named(FIGURES, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from tumorsim.variables import TrialData
 
@@ -85,8 +85,11 @@ class Option:
         return read
 
 
+V = TypeVar("V")
+
+
 @dataclass(frozen=True)
-class Kind:
+class Kind(Generic[V]):
     """What a figure declares, whatever it is drawn from.
 
     Attributes
@@ -118,9 +121,56 @@ class Kind:
                 raise FigureError(f"{self.name} has no option {name!r}; it has: {', '.join(known) or 'none'}")
         return {name: option.read(options.get(name)) for name, option in known.items()}
 
+    def check(self, view: V) -> None:
+        """Refuse what lacks something that the figure needs."""
+
+    def draw(self, view: V, **options: Any) -> Drawing:
+        """The figure as a free-standing `matplotlib.figure.Figure`.
+
+        Nothing of matplotlib's global state is left changed: no pyplot, and the
+        style is put back.
+
+        Parameters
+        ----------
+        view
+            What it is drawn from: a study, a spatial study, or the outcome of a calibration with every key of its
+            layout.
+        **options
+            Any of `options` by name; None means the default.
+
+        Raises
+        ------
+        FigureError
+            An unknown option or value, or a view that lacks what the figure needs.
+        """
+        from tumorsim.figures.style import journal
+
+        chosen = self.read(options)
+        self.check(view)
+        with journal():
+            return self.render(view, **chosen)
+
+
+K = TypeVar("K", bound=Kind[Any])
+
+
+def named(figures: Sequence[K], name: str, of: str = "") -> K:
+    """The figure of a name; ``of`` says in words what ``figures`` are drawn from.
+
+    Raises
+    ------
+    FigureError
+        No such figure; the message lists the names.
+    """
+    for declared in figures:
+        if declared.name == name:
+            return declared
+    names = ", ".join(figure.name for figure in figures)
+    raise FigureError(f"{name!r} is no figure{of}; {'those' if of else 'figures'} are: {names}")
+
 
 @dataclass(frozen=True)
-class Figure(Kind):
+class Figure(Kind[StudyView]):
     """One kind of figure of a study.
 
     Attributes
@@ -131,33 +181,13 @@ class Figure(Kind):
 
     settings: tuple[str, ...] = ("adjuvant", "advanced")
 
-    def draw(self, view: StudyView, **options: Any) -> Drawing:
-        """The figure as a free-standing `matplotlib.figure.Figure`.
-
-        Nothing of matplotlib's global state is left changed: no pyplot, and the
-        style is put back.
-
-        Parameters
-        ----------
-        view
-            The study.
-        **options
-            Any of `options` by name; None means the default.
-
-        Raises
-        ------
-        FigureError
-            An unknown option or value, or a setting the figure does not fit.
-        """
-        from tumorsim.figures.style import journal
-
+    def check(self, view: StudyView) -> None:
+        """Refuse a study whose setting the figure does not fit."""
         if view.data.setting not in self.settings:
             raise FigureError(
                 f"{self.name} needs measured lesions, and this study is {view.data.setting}; "
                 f"figures that fit: {', '.join(fitting(view.data.setting))}"
             )
-        with journal():
-            return self.render(view, **self.read(options))
 
 
 def fitting(setting: str) -> tuple[str, ...]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
+from tumorsim.figures.base import FigureError, Kind
 from tumorsim.figures.files import image
+from tumorsim.report.tables import provenance_table
+from tumorsim.report.words import NOTICE
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Drawing
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,39 @@ class Picture:
     narrow: str = ""
 
 
-def data_uri(drawing: Drawing) -> str:
-    """A figure as the address of an image that stands in the page itself."""
-    return "data:image/svg+xml;base64," + base64.b64encode(image(drawing, "svg")).decode("ascii")
+def data_uri(content: bytes, kind: str) -> str:
+    """The address of an image that stands in the page itself; ``kind`` is its MIME type, e.g. ``image/gif``."""
+    return f"data:{kind};base64," + base64.b64encode(content).decode("ascii")
+
+
+def _uri(declared: Kind[V], view: V, **options: Any) -> str:
+    return data_uri(image(declared.draw(view, **options), "svg"), "image/svg+xml")
+
+
+def picture(declared: Kind[V], view: V, alt: str = "", **options: Any) -> Picture | None:
+    """A figure, or None where ``view`` has nothing to show in it."""
+    try:
+        wide = _uri(declared, view, **options)
+    except FigureError:
+        return None
+    narrow = any(option.name == "width" for option in declared.options)
+    return Picture(
+        title=declared.title,
+        caption=declared.description,
+        alt=alt or f"{declared.title}. {declared.description}",
+        wide=wide,
+        narrow=_uri(declared, view, **{**options, "width": "single"}) if narrow else "",
+    )
+
+
+def around(provenance: Mapping[str, Any], digest: str = "") -> dict[str, Any]:
+    """What every page shows, whatever it is of; ``digest`` is the SHA-256 of the data, if known."""
+    return {
+        "style": style(),
+        "notice": NOTICE,
+        "version": str(provenance.get("tumorsim") or ""),
+        "provenance": provenance_table(provenance, digest),
+    }
 
 
 def style() -> str:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tumorsim.figures import FigureError, StudyView, figure
+from tumorsim.figures import StudyView, figure
 from tumorsim.figures.curves import endpoint_title, pick_endpoint, study_view
 from tumorsim.figures.files import write_whole
 from tumorsim.figures.style import with_interval
 from tumorsim.report import tables, words
-from tumorsim.report.frame import Picture, data_uri, fill, style
+from tumorsim.report.frame import Picture, around, fill, picture
 from tumorsim.report.resolved import duration, in_words, parameters, read_scenario, settings, treatments, yearly
 
 
@@ -55,8 +55,7 @@ def render(
     rows = parameters(scenario)
     fitted = sum(row.status == "fitted" for row in rows)
     context = {
-        "style": style(),
-        "notice": words.NOTICE,
+        **around(provenance, digest),
         "title": str(view.summary.get("title") or view.summary.get("scenario") or "Virtual trial"),
         "summary": view.summary,
         "short": words.in_short(view),
@@ -74,9 +73,7 @@ def render(
         "absent": tables.absent_effects(rows),
         "settings": tables.settings_table(settings(scenario)),
         "limitations": [*words.LIMITATIONS, words.failures(view)],
-        "provenance": tables.provenance_table(provenance, digest),
         "replay": f"tumorsim replay {Path(result).name}",
-        "version": str(provenance.get("tumorsim") or ""),
         "scenario_text": scenario_text,
     }
     return fill("page.html", context)
@@ -95,25 +92,8 @@ def save(
     return write_whole(Path(path), render(view, provenance, scenario_text, **more).encode())
 
 
-def _uri(view: StudyView, name: str, **options: Any) -> str:
-    return data_uri(figure(name).draw(view, **options))
-
-
 def _picture(view: StudyView, name: str, alt: str = "", **options: Any) -> Picture | None:
-    """A figure, or None where this study has nothing to show in it."""
-    declared = figure(name)
-    try:
-        wide = _uri(view, name, **options)
-    except FigureError:
-        return None
-    narrow = any(option.name == "width" for option in declared.options)
-    return Picture(
-        title=declared.title,
-        caption=declared.description,
-        alt=alt or f"{declared.title}. {declared.description}",
-        wide=wide,
-        narrow=_uri(view, name, **{**options, "width": "single"}) if narrow else "",
-    )
+    return picture(figure(name), view, alt, **options)
 
 
 def _study(view: StudyView, scenario: Mapping[str, Any]) -> dict[str, Any]:

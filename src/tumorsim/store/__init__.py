@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tumorsim.store.checkpoint import read_checkpoint, write_checkpoint
     from tumorsim.store.decoding import StoredResult
     from tumorsim.store.identity import Difference, compare
+    from tumorsim.store.reading import Stored
     from tumorsim.store.result import digest, read, write
     from tumorsim.store.spatial import kind_of, read_spatial, write_spatial
     from tumorsim.store.spatial_decoding import StoredSpatial
@@ -27,6 +28,7 @@ __all__ = [
     "Difference",
     "Problem",
     "ResultError",
+    "Stored",
     "StoredResult",
     "StoredSpatial",
     "check_target",
@@ -48,6 +50,7 @@ _HOMES = {
     "write": "result",
     "read": "result",
     "digest": "result",
+    "Stored": "reading",
     "StoredResult": "decoding",
     "compare": "identity",
     "Difference": "identity",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,43 +23,21 @@ from tumorsim.store.layout import (
     target_columns,
     variables_of,
 )
-from tumorsim.store.reading import DAMAGED, FileReader
+from tumorsim.store.reading import FileReader, Stored
 from tumorsim.variables import TrialData
 
 
 @dataclass(frozen=True)
-class StoredResult:
-    """Everything one result file holds.
+class StoredResult(Stored[TrialData]):
+    """Everything the file of a trial holds, beside what `Stored` lists.
 
     Attributes
     ----------
-    path
-        The file.
-    data
-        The trial: the same bits and types that were written.
-    summary
-        The summary; what was NaN is None.
     curves
         Kaplan-Meier columns by end point and arm; times in months.
-    scenario_text, scenario_source
-        The resolved scenario, and the file as it was given.
-    provenance
-        As `tumorsim.provenance.collect` made it.
-    digest
-        SHA-256 of the data.
-    layout_version
-        Of the file.
     """
 
-    path: Path
-    data: TrialData
-    summary: dict[str, Any]
     curves: dict[str, dict[str, dict[str, NDArray[Any]]]] = field(repr=False)
-    scenario_text: str = field(repr=False)
-    scenario_source: str = field(repr=False)
-    provenance: dict[str, Any]
-    digest: str
-    layout_version: int
 
 
 class Reader(FileReader):
@@ -75,13 +54,9 @@ class Reader(FileReader):
     def result(self) -> StoredResult:
         """Read everything, and compare the hash of the data with the stored one."""
         data = self.trial()
-        resolved, source = self.text("scenario/resolved"), self.text("scenario/source")
-        summary = self.summary()
-        digest = data_digest(data, resolved, int(summary["seed"]))
-        if digest != self.attribute("", "data_sha256"):
-            self.refuse("file@data_sha256", "is not the hash of the data: something was changed", DAMAGED)
+        around = self.around(partial(data_digest, data))
         curves = {e: self.curve(e, data.arms) for e in self._children("statistics")}
-        return StoredResult(self.path, data, summary, curves, resolved, source, self.provenance(), digest, self.version)
+        return StoredResult(data=data, curves=curves, **around)
 
     def _check_tree(self) -> None:
         datasets = {"scenario": {"text", "resolved", "source"}, "provenance": set(), "summary": {"text", "json"}}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar
 
 import h5py
 import numpy as np
@@ -19,6 +20,41 @@ from tumorsim.variables import Variable
 
 DAMAGED = "Copy it again from the original, or run the scenario again"
 REPORT = "Verify the file with `tumorsim verify`, or run the scenario again"
+
+
+D = TypeVar("D")
+
+
+@dataclass(frozen=True)
+class Stored(Generic[D]):
+    """What a result file of any kind holds.
+
+    Attributes
+    ----------
+    path
+        The file.
+    data
+        The same bits and types that were written.
+    summary
+        The summary; what was NaN is None.
+    scenario_text, scenario_source
+        The resolved scenario, and the file as it was given.
+    provenance
+        As `tumorsim.provenance.collect` made it.
+    digest
+        SHA-256 of the data.
+    layout_version
+        Of the file.
+    """
+
+    path: Path
+    data: D
+    summary: dict[str, Any]
+    scenario_text: str = field(repr=False)
+    scenario_source: str = field(repr=False)
+    provenance: dict[str, Any]
+    digest: str
+    layout_version: int
 
 
 class FileReader:
@@ -140,6 +176,24 @@ class FileReader:
         if not isinstance(found, dict) or type(found.get("seed")) is not int:
             self.refuse("summary/json", "has no whole number `seed`")
         return found
+
+    def around(self, hashed: Callable[[str, int], str]) -> dict[str, Any]:
+        """Everything of `Stored` but the data, whose hash is compared with the stored one.
+
+        Parameters
+        ----------
+        hashed
+            Hash of the data, from the resolved scenario and the seed.
+        """
+        resolved, source = self.text("scenario/resolved"), self.text("scenario/source")
+        summary = self.summary()
+        digest = hashed(resolved, int(summary["seed"]))
+        if digest != self.attribute("", "data_sha256"):
+            self.refuse("file@data_sha256", "is not the hash of the data: something was changed", DAMAGED)
+        return {
+            "path": self.path, "summary": summary, "scenario_text": resolved, "scenario_source": source,
+            "provenance": self.provenance(), "digest": digest, "layout_version": self.version,
+        }  # fmt: skip
 
     def provenance(self) -> dict[str, Any]:
         """Every attribute of the group, nested ones parsed."""

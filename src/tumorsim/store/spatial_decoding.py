@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from tumorsim.spatial_variables import BOX, LINEAGE, SpatialData
 from tumorsim.store.guard import survey
 from tumorsim.store.layout import SPATIAL_FORMAT
-from tumorsim.store.reading import DAMAGED, FileReader
+from tumorsim.store.reading import FileReader, Stored
 from tumorsim.store.spatial_identity import spatial_digest
 from tumorsim.store.spatial_layout import (
     CELLS,
@@ -36,35 +37,8 @@ from tumorsim.store.spatial_layout import (
 
 
 @dataclass(frozen=True)
-class StoredSpatial:
-    """Everything one file of a spatial study holds.
-
-    Attributes
-    ----------
-    path
-        The file.
-    data
-        The study: the same bits and types that were written.
-    summary
-        The summary; what was NaN is None.
-    scenario_text, scenario_source
-        The resolved scenario, and the file as it was given.
-    provenance
-        As `tumorsim.provenance.collect` made it.
-    digest
-        SHA-256 of the data.
-    layout_version
-        Of the file.
-    """
-
-    path: Path
-    data: SpatialData
-    summary: dict[str, Any]
-    scenario_text: str = field(repr=False)
-    scenario_source: str = field(repr=False)
-    provenance: dict[str, Any]
-    digest: str
-    layout_version: int
+class StoredSpatial(Stored[SpatialData]):
+    """Everything the file of a spatial study holds, see `Stored`."""
 
 
 class SpatialReader(FileReader):
@@ -84,12 +58,7 @@ class SpatialReader(FileReader):
     def result(self) -> StoredSpatial:
         """Read everything, and compare the hash of the data with the stored one."""
         data = self.study()
-        resolved, source = self.text("scenario/resolved"), self.text("scenario/source")
-        summary = self.summary()
-        digest = spatial_digest(data, resolved, int(summary["seed"]))
-        if digest != self.attribute("", "data_sha256"):
-            self.refuse("file@data_sha256", "is not the hash of the data: something was changed", DAMAGED)
-        return StoredSpatial(self.path, data, summary, resolved, source, self.provenance(), digest, self.version)
+        return StoredSpatial(data=data, **self.around(partial(spatial_digest, data)))
 
     def study(self) -> SpatialData:
         """The study, checked like one that is to be written."""

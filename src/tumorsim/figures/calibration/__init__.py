@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tumorsim.figures.base import FigureError
+from tumorsim.figures.base import named
 from tumorsim.figures.calibration.base import CalibrationFigure, Outcome, fitting
 from tumorsim.figures.calibration.posterior import POSTERIOR
 from tumorsim.figures.calibration.profile import PROFILE
@@ -45,10 +45,7 @@ def figure(name: str) -> CalibrationFigure:
     FigureError
         No such figure; the message lists the names.
     """
-    for declared in FIGURES:
-        if declared.name == name:
-            return declared
-    raise FigureError(f"{name!r} is no figure of a calibration; those are: {', '.join(f.name for f in FIGURES)}")
+    return named(FIGURES, name, " of a calibration")
 
 
 def save(name: str, outcome: Outcome, path: str | os.PathLike[str], *, dpi: int = DPI, **options: Any) -> Path:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from tumorsim.figures.base import FigureError, Kind
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Drawing
 
 Outcome = Mapping[str, Any]
 
@@ -24,7 +21,7 @@ STAGES = {
 
 
 @dataclass(frozen=True)
-class CalibrationFigure(Kind):
+class CalibrationFigure(Kind[Outcome]):
     """One kind of figure of a calibration.
 
     Attributes
@@ -36,30 +33,13 @@ class CalibrationFigure(Kind):
     source: ClassVar[str] = "calibration"
     needs: str = ""
 
-    def draw(self, outcome: Outcome, **options: Any) -> Drawing:
-        """The figure as a free-standing `matplotlib.figure.Figure`.
-
-        Parameters
-        ----------
-        outcome
-            What ``outcome.json`` holds, every key of its layout present.
-        **options
-            Any of `options` by name; None means the default.
-
-        Raises
-        ------
-        FigureError
-            An unknown option or value, or a stage that the calibration did not run.
-        """
-        from tumorsim.figures.style import journal
-
-        if not self.fits(outcome):
+    def check(self, view: Outcome) -> None:
+        """Refuse a calibration that did not run what the figure shows."""
+        if not self.fits(view):
             raise FigureError(
                 f"{self.name}: this calibration has no {STAGES[self.needs]} (the stage was not run); "
-                f"figures that fit: {', '.join(fitting(outcome))}"
+                f"figures that fit: {', '.join(fitting(view))}"
             )
-        with journal():
-            return self.render(outcome, **self.read(options))
 
     def fits(self, outcome: Outcome) -> bool:
         """Whether the calibration holds what the figure needs."""

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tumorsim.figures.base import FigureError
+from tumorsim.figures.base import named
 from tumorsim.figures.files import DPI, save_drawing
 from tumorsim.figures.spatial.animation import ANIMATION, save_animation
 from tumorsim.figures.spatial.base import SpatialFigure, SpatialView, fitting, spatial_view
@@ -34,10 +34,7 @@ def figure(name: str) -> SpatialFigure:
     FigureError
         No such figure; the message lists the names.
     """
-    for declared in FIGURES:
-        if declared.name == name:
-            return declared
-    raise FigureError(f"{name!r} is no figure of a spatial result; those are: {', '.join(f.name for f in FIGURES)}")
+    return named(FIGURES, name, " of a spatial result")
 
 
 spatial_figure = figure  # its name where that of `tumorsim.figures` is imported too

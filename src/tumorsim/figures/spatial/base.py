@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from tumorsim.figures.base import FigureError, Kind
 from tumorsim.spatial_variables import SpatialData
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Drawing
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ NEEDS = {
 
 
 @dataclass(frozen=True)
-class SpatialFigure(Kind):
+class SpatialFigure(Kind[SpatialView]):
     """One kind of figure of a spatial result.
 
     Attributes
@@ -73,31 +70,8 @@ class SpatialFigure(Kind):
     needs: str = ""
     suffixes: tuple[str, ...] = ("png", "svg", "pdf")
 
-    def draw(self, view: SpatialView, **options: Any) -> Drawing:
-        """The figure as a free-standing `matplotlib.figure.Figure`.
-
-        Parameters
-        ----------
-        view
-            The study.
-        **options
-            Any of `options` by name; None means the default.
-
-        Raises
-        ------
-        FigureError
-            An unknown option or value, or a study that lacks what the figure needs.
-        """
-        from tumorsim.figures.style import journal
-
-        chosen = self.read(options)
-        self.check(view)
-        with journal():
-            drawing: Drawing = self.render(view, **chosen)
-        return drawing
-
     def check(self, view: SpatialView) -> None:
-        """Raise where the study lacks what the figure needs."""
+        """Refuse a study that lacks what the figure needs."""
         if not self.fits(view):
             raise FigureError(
                 f"{self.name}: this result has {NEEDS[self.needs]}; figures that fit: {', '.join(fitting(view))}"

@@ -6,14 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tumorsim.figures import FigureError
 from tumorsim.figures.calibration import Outcome, figure
 from tumorsim.figures.calibration.base import STAGES
 from tumorsim.figures.files import write_whole
 from tumorsim.report.calibration import tables, words
-from tumorsim.report.frame import Picture, data_uri, fill, style
-from tumorsim.report.tables import provenance_table
-from tumorsim.report.words import NOTICE
+from tumorsim.report.frame import around, fill, picture
 
 
 def render(outcome: Outcome, *, folder: str = "results/NAME") -> str:
@@ -33,11 +30,9 @@ def render(outcome: Outcome, *, folder: str = "results/NAME") -> str:
     """
     provenance = outcome["provenance"] if isinstance(outcome["provenance"], dict) else {}
     context = {
-        "style": style(),
-        "notice": NOTICE,
+        **around(provenance),
         "title": str(outcome["title"] or outcome["name"]),
         "name": str(outcome["name"]),
-        "version": str(provenance.get("tumorsim") or ""),
         "seed": provenance.get("seed"),
         "short": words.in_short(outcome),
         "description": str(outcome["description"] or ""),
@@ -46,7 +41,7 @@ def render(outcome: Outcome, *, folder: str = "results/NAME") -> str:
         "sources": tables.source_list(outcome),
         "notes": tables.target_notes(outcome),
         "fit": tables.fit_table(outcome) if outcome["targets"] else None,
-        "pictures": {name: _picture(outcome, name) for name in _PICTURES},
+        "pictures": {name: picture(figure(f"calibration-{name}"), outcome) for name in _PICTURES},
         "missing": {stage: words.missing(stage) for stage in STAGES if not outcome[stage]},
         "parameters": tables.parameters_table(outcome),
         "priors": tables.priors_table(outcome),
@@ -62,7 +57,6 @@ def render(outcome: Outcome, *, folder: str = "results/NAME") -> str:
         "failures": tables.failures_table(outcome),
         "command": f"tumorsim calibrate {outcome['name']}.yaml -o {folder}",
         "digests": [(name, outcome[key]) for name, key in _DIGESTS if outcome[key]],
-        "provenance": provenance_table(provenance, ""),
         "config_text": str(outcome["config_text"] or ""),
     }
     return fill("calibration/page.html", context)
@@ -109,24 +103,3 @@ def _stages(outcome: Outcome) -> dict[str, Any]:
         "rivals": tables.rivals_table(outcome) if outcome["rivals"] else None,
         "rival_sentences": words.rival_sentences(outcome),
     }
-
-
-def _uri(outcome: Outcome, name: str, **options: Any) -> str:
-    return data_uri(figure(name).draw(outcome, **options))
-
-
-def _picture(outcome: Outcome, short: str) -> Picture | None:
-    """A figure, or None where the calibration has nothing to show in it."""
-    declared = figure(f"calibration-{short}")
-    try:
-        wide = _uri(outcome, declared.name)
-    except FigureError:
-        return None
-    narrow = any(option.name == "width" for option in declared.options)
-    return Picture(
-        title=declared.title,
-        caption=declared.description,
-        alt=f"{declared.title}. {declared.description}",
-        wide=wide,
-        narrow=_uri(outcome, declared.name, width="single") if narrow else "",
-    )

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tumorsim.figures.base import FigureError
 from tumorsim.figures.files import write_whole
 from tumorsim.figures.spatial import SpatialView, animation, figure
 from tumorsim.figures.spatial.looks import labels
-from tumorsim.report.frame import Picture, data_uri, fill, style
+from tumorsim.report.frame import Picture, around, data_uri, fill, picture
 from tumorsim.report.resolved import ParameterRow, duration, parameters, read_scenario, settings, tidy, treatments
 from tumorsim.report.spatial import tables, words
-from tumorsim.report.tables import absent_effects, parameter_tables, provenance_table, settings_table
-from tumorsim.report.words import NOTICE, listed
+from tumorsim.report.tables import absent_effects, parameter_tables, settings_table
+from tumorsim.report.words import listed
 
 PARTS = ("lattice", "start", "output")  # of a scenario that hold settings, not parameters
 # of the disease, what acts on a patient and not on the lattice
@@ -32,41 +30,15 @@ def render(
     digest: str = "",
     result: str = "RESULT.h5",
 ) -> str:
-    """The whole page as HTML.
-
-    Parameters
-    ----------
-    view
-        The study.
-    provenance
-        As `tumorsim.provenance.collect` makes it.
-    scenario_text
-        The resolved scenario.
-    digest
-        SHA-256 of the data, if known.
-    result
-        Name of the result file, for the command that replays it.
-
-    Returns
-    -------
-    str
-        One page that loads nothing from anywhere.
-
-    Raises
-    ------
-    ReportError
-        The resolved scenario is no JSON mapping.
-    """
+    """The whole page as HTML; arguments and errors as of `tumorsim.report.render`."""
     scenario = read_scenario(scenario_text)
     rows = [row for row in parameters(scenario) if not row.place.startswith(PATIENT)]
     context = {
-        "style": style(),
-        "notice": NOTICE,
+        **around(provenance, digest),
         "title": str(view.summary.get("title") or view.summary.get("spatial") or "Spatial study"),
         "name": str(view.summary.get("spatial") or scenario.get("name") or ""),
         "seed": view.summary.get("seed"),
         "replicates": f"{len(view.data.replicate):,}",
-        "version": str(provenance.get("tumorsim") or ""),
         "short": words.in_short(view),
         "description": str(scenario.get("description") or ""),
         "arms": _arms(view, scenario),
@@ -81,7 +53,6 @@ def render(
         "absent": absent_effects(rows),
         "settings": settings_table(settings(scenario, PARTS)),
         "limitations": words.LIMITATIONS,
-        "provenance": provenance_table(provenance, digest),
         "replay": f"tumorsim replay {Path(result).name}",
         "scenario_text": scenario_text,
     }
@@ -145,18 +116,8 @@ def _hours(step: object) -> str:
     return f"{24.0 * float(number):.3g} h" if unit == "day" else number and str(step)
 
 
-def _uri(view: SpatialView, name: str, **options: Any) -> str:
-    return data_uri(figure(name).draw(view, **options))
-
-
 def _picture(view: SpatialView, name: str, **options: Any) -> Picture | None:
-    """A figure, or None where this study has nothing to show in it."""
-    declared = figure(name)
-    try:
-        wide = _uri(view, name, **options)
-    except FigureError:
-        return None
-    return Picture(declared.title, declared.description, f"{declared.title}. {declared.description}", wide)
+    return picture(figure(name), view, **options)
 
 
 def _animation(view: SpatialView) -> Picture | None:
@@ -165,6 +126,6 @@ def _animation(view: SpatialView) -> Picture | None:
     if not declared.fits(view) or view.data.shot.size < 3:
         return None
     made = animation.frames(view, fps=2.0, plane="z", dpi=100)
-    uri = "data:image/gif;base64," + base64.b64encode(animation.gif(made, fps=2.0, loop=False)).decode("ascii")
+    uri = data_uri(animation.gif(made, fps=2.0, loop=False), "image/gif")
     said = "The slices through the middle of the lattice, one frame a snapshot, in the first replicate; it plays once."
     return Picture(declared.title, said, f"{declared.title}. {said}", uri)
