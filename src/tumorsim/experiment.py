@@ -163,7 +163,11 @@ def steps_of(study: Experiment) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     step, last = study.design.step, study.design.steps
     series = np.arange(0.0, study.design.duration + _ROUNDING * step, study.output.interval)
     shots = np.asarray(study.output.shots(study.design.duration), dtype=float)
-    return tuple(np.unique(np.minimum(np.rint(days / step).astype(np.int64), last)) for days in (series, shots))  # type: ignore[return-value]
+    return _nearest(series, step, last), _nearest(shots, step, last)
+
+
+def _nearest(days: NDArray[np.float64], step: float, last: int) -> NDArray[np.int64]:
+    return np.unique(np.minimum(np.rint(days / step).astype(np.int64), last))
 
 
 def tasks_of(study: Experiment, folder: Path | None = None, identity: str = "", threads: int = 1) -> Iterator[Task]:

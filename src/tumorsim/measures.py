@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorsim.kernels.lattice import CLONE_BITS, DEAD, RESISTANT, STROMA, TUMOUR, VESSEL
+from tumorsim.spatial_variables import HYPOXIA
 
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 # a gap between tumour cells belongs to the tumour if a ball of this radius, voxels, does not fit into it
 GAP = 2.0
-HYPOXIA = 10.0  # mmHg; Vaupel 2007, as in `spatial_variables.SERIES`
 CUBIC_MM = 1e-9  # mm3 in a um3
 # names of `spatial_variables.CONTENTS` in their order: kind and clone
 _KINDS = np.array([STROMA, TUMOUR, TUMOUR, TUMOUR, TUMOUR, DEAD, VESSEL, VESSEL], dtype=np.uint8)

@@ -7,9 +7,7 @@ import os
 from typing import Any, Final
 
 from tumorsim.scenario import Arm, Scenario
-
-MONTH: Final = 365.25 / 12.0
-YEAR: Final = 365.25
+from tumorsim.units import MONTH, YEAR
 
 # Processor time of `run_trial` per patient-year of the longest possible follow-up, measured on
 # both shipped scenarios with 100 and 400 patients on one core of a busy server. Advanced patients

@@ -135,7 +135,7 @@ def _version(name: str) -> str:
 
 def _cpu_class() -> str:
     """The processor family that LLVM compiles for, and a hash of the features it may use."""
-    from llvmlite import binding  # type: ignore[import-untyped]
+    from llvmlite import binding  # type: ignore[import-untyped] # llvmlite has no types
 
     features = ",".join(sorted(name for name, has in binding.get_host_cpu_features().items() if has))
     return f"{binding.get_host_cpu_name()} {hashlib.sha256(features.encode()).hexdigest()[:8]}"

@@ -15,7 +15,7 @@ from tumorsim.params.population import Population
 from tumorsim.params.salvage import Salvage
 from tumorsim.params.targets import Target
 from tumorsim.rules import Draft, Finding, findings
-from tumorsim.study import Arm, Name, Study, read_study, read_text, resolve
+from tumorsim.study import Arm, Arms, Description, Name, Seed, Study, load_study, read_text
 from tumorsim.yamlio import Problem, ScenarioError
 
 __all__ = ["Arm", "Name", "Problem", "Scenario", "ScenarioError", "load", "read_resolved"]
@@ -34,14 +34,12 @@ class Scenario(Study):
     scenario: Literal[1] = Field(LAYOUT, description="Version of this layout.")
     name: Name = Field(description="Name of the study; names its result file.", examples=["my_trial"])
     title: str = Field(min_length=1, max_length=200, description="One line for people.", examples=["Adjuvant CIK"])
-    description: str = Field("", max_length=4000, description="What the study is, for people.")
-    seed: int = Field(1, ge=0, lt=2**63, description="Seed of every random draw.")
+    description: Description = ""
+    seed: Seed = 1
     disease: Disease = Field(description="A disease of the library, or one changed in place.")
     population: Population = Field(description="Who the virtual patients are.")
     trial: Design = Field(description="Accrual, follow-up, visits and imaging.")
-    arms: tuple[Arm, ...] = Field(
-        min_length=1, max_length=16, description="The arms; the first is the reference.", examples=["- name: control"]
-    )
+    arms: Arms
     after_progression: Salvage = Field(
         default_factory=Salvage, description="Treatment after recurrence or progression."
     )
@@ -79,10 +77,7 @@ def load(
         Everything that is wrong, each problem with its place.
     """
     options = {"--patients": ("population.patients", patients), "--seed": ("seed", seed)}
-    node, text = read_study(source, overrides, options, root)
-    scenario = resolve(node, Scenario, _check)
-    scenario._source_text = text
-    return scenario
+    return load_study(source, Scenario, _check, overrides=overrides, options=options, root=root)
 
 
 def read_resolved(text: str, shown: str = "resolved scenario") -> Scenario:

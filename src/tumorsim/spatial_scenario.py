@@ -15,18 +15,17 @@ from pydantic import ConfigDict, Field
 from tumorsim.fields import value_at
 from tumorsim.overlay import read_tree
 from tumorsim.params.disease import Disease
+from tumorsim.params.host import MEAN_HEIGHT
 from tumorsim.params.lattice_design import LatticeDesign, SpatialOutput, Start
 from tumorsim.params.tissue import TissueModel
 from tumorsim.spatial_rules import SpatialDraft, findings
-from tumorsim.study import Arm, Finding, Name, Study, read_study, read_text, resolve
+from tumorsim.study import Arms, Description, Finding, Name, Seed, Study, load_study, read_text
 from tumorsim.units import UnitError, parse_quantity
 from tumorsim.yamlio import Node, ScenarioError, read_file
 
 __all__ = ["SpatialScenario", "is_spatial", "load_spatial", "read_resolved_spatial"]
 
 LAYOUT: Final = 1
-DEFAULT_WEIGHT: Final = "65 kg"
-MEAN_HEIGHT: Final = 168.0  # cm, for the body surface; the one of `tumorsim.cohort`
 
 
 class SpatialScenario(Study):
@@ -43,17 +42,15 @@ class SpatialScenario(Study):
     spatial: Literal[1] = Field(LAYOUT, description="Version of this layout.")
     name: Name = Field(description="Name of the study; names its result file.", examples=["my_lattice"])
     title: str = Field(min_length=1, max_length=200, description="One line for people.", examples=["TACE, then NK"])
-    description: str = Field("", max_length=4000, description="What the study is, for people.")
-    seed: int = Field(1, ge=0, lt=2**63, description="Seed of every random draw.")
+    description: Description = ""
+    seed: Seed = 1
     disease: Disease = Field(description="A disease of the library, or one changed in place.")
     tissue: TissueModel = Field(description="A tissue of the library, or one changed in place.")
     lattice: LatticeDesign = Field(
         description="Size of the lattice, its voxels and its time.", examples=["{extent: 1 mm, duration: 60 day}"]
     )
     start: Start = Field(description="The tissue on day 0.", examples=["{diameter: 0.6 mm}"])
-    arms: tuple[Arm, ...] = Field(
-        min_length=1, max_length=16, description="The arms; the first is the reference.", examples=["- name: control"]
-    )
+    arms: Arms
     output: SpatialOutput = Field(default_factory=SpatialOutput, description="What is stored.")
 
     @property
@@ -70,46 +67,18 @@ def load_spatial(
     *,
     root: str | Path | None = None,
 ) -> SpatialScenario:
-    """Read, check and resolve a spatial scenario file.
+    """Read, check and resolve a spatial scenario file, as `tumorsim.scenario.load` does that of a trial.
 
-    Parameters
-    ----------
-    source
-        Path of a YAML file.
-    overrides
-        ``key=value`` as on the command line, applied in order.
-    replicates, seed
-        Number of lattices in an arm and seed, instead of the file's.
-    root
-        Folder that ``extends`` may not leave; the folder of ``source`` if None.
-
-    Raises
-    ------
-    ScenarioError
-        Everything that is wrong, each problem with its place.
+    ``replicates`` is the number of lattices in an arm, instead of the file's.
     """
     options = {"--replicates": ("lattice.replicates", replicates), "--seed": ("seed", seed)}
-    node, text = read_study(source, overrides, options, root)
-    scenario = resolve(node, SpatialScenario, _check, _with_defaults)
-    scenario._source_text = text
-    return scenario
+    return load_study(
+        source, SpatialScenario, _check, overrides=overrides, options=options, root=root, settle=_with_defaults
+    )
 
 
 def read_resolved_spatial(text: str, shown: str = "resolved scenario") -> SpatialScenario:
-    """Spatial scenario of a resolved text, e.g. from a result; reads no file and no library.
-
-    Parameters
-    ----------
-    text
-        What `SpatialScenario.resolved_text` gave.
-    shown
-        What the text is called in messages.
-
-    Raises
-    ------
-    ScenarioError
-        No JSON, too large, or no valid spatial scenario of this layout.
-    """
+    """Spatial scenario of a resolved text, as `tumorsim.scenario.read_resolved` reads that of a trial."""
     return read_text(text, SpatialScenario, _check, shown)
 
 
@@ -164,7 +133,7 @@ def _of_library(plain: Any, *path: str, absent: str | float) -> Any:
 def _body_surface(weight: Any) -> str:
     """Mosteller's formula for a body of mean height; a faulty weight is reported at its own place."""
     try:
-        kg = parse_quantity(DEFAULT_WEIGHT if weight is None else weight, "body_weight")
+        kg = Start.model_fields["body_weight"].default if weight is None else parse_quantity(weight, "body_weight")
         return f"{math.sqrt(MEAN_HEIGHT * kg / 3600.0):.4g} m**2"
     except (UnitError, ValueError):
         return "1.73 m**2"

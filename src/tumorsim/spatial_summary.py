@@ -8,8 +8,7 @@ import numpy as np
 
 from tumorsim.spatial_numbers import QUANTITIES, Interval, differences, interval, told
 from tumorsim.spatial_variables import SpatialData
-
-NOTICE = "Hypothesis-generating simulation; not for clinical use."
+from tumorsim.variables import NOTICE
 
 
 def summarise(data: SpatialData, name: str, title: str, seed: int) -> dict[str, Any]:

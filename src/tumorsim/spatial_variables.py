@@ -25,6 +25,8 @@ CONTENTS = (
     "embolised vessel",
 )
 
+HYPOXIA = 10.0  # mmHg; Vaupel & Mayer 2007 Cancer Metastasis Rev 26:225
+
 EACH = ("arm", "replicate", "time")
 PRODUCT = ("arm", "replicate", "product", "time")
 FATE = ("arm", "replicate", "fate", "time")
@@ -48,7 +50,7 @@ SERIES = (
     Variable("series", "maturity", EACH, "1", "Mean maturity of open vessels (0-1)."),
     Variable("series", "perfusion", EACH, "1", "Mean perfusion of all vessel voxels against an untreated open one."),
     Variable("series", "oxygen", EACH, "mmHg", "Mean oxygen of living tumour cells."),
-    Variable("series", "hypoxic_fraction", EACH, "1", "Share of living tumour cells below 10 mmHg."),
+    Variable("series", "hypoxic_fraction", EACH, "1", f"Share of living tumour cells below {HYPOXIA:g} mmHg."),
     Variable("series", "vegf", EACH, "pg/mL", "Mean VEGF of the tissue."),
     Variable("series", "interferon", EACH, "1", "Mean IFN-gamma of the tissue, relative units."),
     Variable("series", "drug_penetration", EACH, "1", "Mean drug concentration at living tumour cells against plasma."),

@@ -123,21 +123,40 @@ class Study(Block):
 
 S = TypeVar("S", bound=Study)
 
+# fields of every root
+Description = Annotated[str, Field(max_length=4000, description="What the study is, for people.")]
+Seed = Annotated[int, Field(ge=0, lt=2**63, description="Seed of every random draw.")]
+Arms = Annotated[
+    tuple[Arm, ...],
+    Field(
+        min_length=1, max_length=16, description="The arms; the first is the reference.", examples=["- name: control"]
+    ),
+]
+
 
 def canonical_json(value: Any) -> str:
     """JSON text with sorted keys that is equal for equal values."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, indent=1) + "\n"
 
 
-def read_study(
-    source: str | Path, overrides: Sequence[str], options: Mapping[str, tuple[str, int | None]], root: str | Path | None
-) -> tuple[Node, str]:
-    """Tree of a study file with values of the command line, and the text of the file.
+def load_study(
+    source: str | Path,
+    cls: type[S],
+    check: Check,
+    *,
+    overrides: Sequence[str],
+    options: Mapping[str, tuple[str, int | None]],
+    root: str | Path | None,
+    settle: Callable[[Node], Node] | None = None,
+) -> S:
+    """Read, check and resolve a study file.
 
     Parameters
     ----------
     source
         Path of a YAML file.
+    cls, check, settle
+        As in `resolve`.
     overrides
         ``key=value`` as on the command line, applied in order.
     options
@@ -148,14 +167,16 @@ def read_study(
     Raises
     ------
     ScenarioError
-        A guard, a syntax rule, or a faulty ``extends`` or setting.
+        Everything that is wrong, each problem with its place.
     """
     node, texts = read_texts(Path(source), None if root is None else Path(root))
     node = apply_settings(node, overrides)
     for option, (path, number) in options.items():
         if number is not None:
             node = set_value(node, f"{path}={number}", Mark(option))
-    return node, next(iter(texts.values()))
+    study = resolve(node, cls, check, settle)
+    study._source_text = next(iter(texts.values()))
+    return study
 
 
 def resolve(node: Node, cls: type[S], check: Check, settle: Callable[[Node], Node] | None = None) -> S:

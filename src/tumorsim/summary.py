@@ -104,7 +104,7 @@ def build(
         "matching": None if matching is None else _matching(data, matching, outcomes),
         "targets": evaluate_targets(targets, data, seed, matching=matching),
     }
-    return _json_safe(summary)  # type: ignore[no-any-return]
+    return {name: _json_safe(value) for name, value in summary.items()}
 
 
 def _in_months(one: Survival) -> Survival:

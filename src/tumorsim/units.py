@@ -85,6 +85,8 @@ _VOLUME: Final[_Powers] = (0, 3, 0, 0, 0)
 _MOLAR: Final[_Powers] = (0, -3, 0, 1, 0)
 _PRESSURE: Final[_Powers] = (-2, -1, 1, 0, 0)
 
+YEAR: Final = 365.25  # days
+MONTH: Final = YEAR / 12.0
 MAX_POWER: Final = 9
 MAX_TEXT: Final = 80
 
@@ -107,9 +109,9 @@ class _Unit:
 
     def times(self, other: _Unit, power: int = 1) -> _Unit:
         """Product of this unit with ``other ** power``."""
-        a, b = self.powers, other.powers
-        powers = tuple(x + power * y for x, y in zip(a, b, strict=True))
-        return _Unit(self.factor * other.factor**power, powers, self.named or other.named)  # type: ignore[arg-type]
+        time, length, mass, amount, cell = (x + power * y for x, y in zip(self.powers, other.powers, strict=True))
+        powers = (time, length, mass, amount, cell)
+        return _Unit(self.factor * other.factor**power, powers, self.named or other.named)
 
 
 _ONE: Final = _Unit(Fraction(1), _NONE, named=False)

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+NOTICE = "Hypothesis-generating simulation; not for clinical use."
+
 
 @dataclass(frozen=True)
 class Variable:

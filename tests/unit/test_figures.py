@@ -15,10 +15,11 @@ from tumorsim.figures.cumulative_incidence import incidence_of_death
 from tumorsim.figures.curves import Curve, curve, survival_columns
 from tumorsim.figures.km import is_free
 from tumorsim.figures.lesions import CAP, lesions
-from tumorsim.figures.style import ARM_COLOURS, MONTH, RESPONSE_COLOURS, VERDICT_COLOURS
+from tumorsim.figures.style import ARM_COLOURS, RESPONSE_COLOURS, VERDICT_COLOURS
 from tumorsim.figures.subgroups import heterogeneity_p, subgroup_effects
 from tumorsim.figures.targets import verdict
 from tumorsim.figures.trajectories import band
+from tumorsim.units import MONTH
 from unit.figures_examples import artist, fit_to, said, view_of
 
 

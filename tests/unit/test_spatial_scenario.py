@@ -175,12 +175,6 @@ def test_what_the_start_says_wins(study):
     assert (both.vessel_spacing, both.vessel_spacing_inside) == (200.0, 100.0)
 
 
-def test_height_is_the_one_of_cohorts():
-    from tumorsim import cohort
-
-    assert spatial_scenario.MEAN_HEIGHT == cohort.MEAN_HEIGHT
-
-
 def test_snapshots_are_days_or_a_rhythm(study):
     assert load_spatial(study, ["output.snapshots=[0 day, 30 day]"]).shots == (0.0, 30.0)
     assert load_spatial(study, ["output.snapshots={every: 10 day}"]).shots == (0.0, 10.0, 20.0, 30.0)

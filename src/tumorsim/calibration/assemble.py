@@ -14,7 +14,7 @@ import numpy as np
 
 from tumorsim.calibration.config import Calibration
 from tumorsim.calibration.log import Log
-from tumorsim.calibration.objective import Evaluation, Objective, Reading
+from tumorsim.calibration.objective import NORMAL_90, Evaluation, Objective, Reading
 from tumorsim.calibration.outcome import FORMAT, LAYOUT
 from tumorsim.calibration.parameters import Parameter
 from tumorsim.calibration.posterior import Posterior
@@ -22,9 +22,8 @@ from tumorsim.calibration.simulator import FloatArray
 from tumorsim.calibration.work import measured
 from tumorsim.statistics import predictive_interval
 from tumorsim.targets import MONTH, shown_unit, target_row
+from tumorsim.variables import NOTICE
 
-NOTICE = "Hypothesis-generating simulation; not for clinical use."
-WIDE = 1.6448536269514722  # central 90% of a standard normal
 WORTH_SAYING = 1.0  # sampling errors from which a residual is put into words
 
 
@@ -146,7 +145,7 @@ def _parameters(objective: Objective, latent: FloatArray, posterior: Posterior |
                 "best": float(one.law.value(z)),
                 "median": median,
                 "interval": interval,
-                "prior_interval": [float(one.law.value(end)) for end in (-WIDE, WIDE)],
+                "prior_interval": [float(one.law.value(end)) for end in (-NORMAL_90, NORMAL_90)],
                 "shrinkage": shrinkage,
             }
         )

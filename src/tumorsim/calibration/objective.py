@@ -31,7 +31,7 @@ from tumorsim.variables import TrialData
 
 RESAMPLES = 400  # studies drawn for a sampling error
 FAILED = 1e6  # loss of an evaluation that could not be made
-_NORMAL_90 = 1.6448536269514722
+NORMAL_90 = 1.6448536269514722  # the central 90% of a standard normal end here
 LEAST_SD = {"log": 0.01, "count": 0.5, "plain": 0.005}  # no figure is known better than this
 
 
@@ -308,7 +308,7 @@ def _read(reading: Reading, reader: Reader, horizon: float) -> tuple[float, floa
     raw = predictive_interval(drawn, LEVEL) or (np.nan, np.nan)
     if ends is None:
         return value, np.nan, *raw
-    sd = max((ends[1] - ends[0]) / (2.0 * _NORMAL_90), LEAST_SD[reading.scale])
+    sd = max((ends[1] - ends[0]) / (2.0 * NORMAL_90), LEAST_SD[reading.scale])
     return value, sd, *raw
 
 

@@ -111,7 +111,7 @@ class Watch:
     failures: list[tuple[int, str]] = field(default_factory=list)
 
 
-class OrderedSampler(Sampler):  # type: ignore[misc]
+class OrderedSampler(Sampler):  # type: ignore[misc] # pyabc has no types
     """Takes the first accepted particles in the order of their numbers."""
 
     def __init__(self, executor: Executor, simulator: Simulator, seed: int, limits: Limits, watch: Watch) -> None:
@@ -144,7 +144,7 @@ class OrderedSampler(Sampler):  # type: ignore[misc]
                 if sample.n_accepted == n or (judged == HOPELESS and sample.n_accepted == 0 and t == 0):
                     break
         finally:
-            outcomes.close()  # type: ignore[attr-defined]
+            outcomes.close()  # type: ignore[attr-defined] # a generator, see `Executor.map`
         self.nr_evaluations_ = judged
         self.spent += judged
         if sample.n_accepted < n:

@@ -14,9 +14,8 @@ from tumorsim.kernels.layout import Records
 from tumorsim.params.base import Process
 from tumorsim.params.design import Design
 from tumorsim.params.disease import KERNEL_PROCESSES, Disease
+from tumorsim.params.host import MEAN_HEIGHT
 from tumorsim.params.population import Population
-
-MEAN_HEIGHT = 168.0  # cm; height is not a covariate, so body surface follows weight alone
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from tumorsim.kernels.layout import Records
 from tumorsim.params.design import Imaging
 from tumorsim.params.disease import Burden, Disease
 from tumorsim.params.population import Population
+from tumorsim.units import YEAR
 
 REFERENCE_DIAMETER = 21.0  # mm, centre of the diameter effect on residual deposits
 DE_NOVO_KEY = 1_000_000  # de novo lesions are keyed from here, so that deposits do not shift them
 VISIBLE_KEY = 2_000_000  # and lesions seen at entry from here
-DE_NOVO_LOOKBACK = 10.0 * 365.25  # days before entry from which de novo lesions may be present
+DE_NOVO_LOOKBACK = 10.0 * YEAR  # days before entry from which de novo lesions may be present
 LARGEST_EXPONENT = 60.0  # of growth before entry; anything near it was seen and treated
 HIDDEN = 0.95  # of its detection threshold: the largest diameter of a lesion not seen at entry
 SMALLEST_SATELLITE, SATELLITE_RANGE = 0.15, 0.75  # diameters of further visible lesions against the largest

@@ -14,7 +14,6 @@ from tumorsim.figures.base import Figure, FigureError, Option, StudyView
 from tumorsim.figures.style import (
     GREY,
     HEAD,
-    MONTH,
     SMALL,
     arm_colour,
     arm_dash,
@@ -28,6 +27,7 @@ from tumorsim.figures.style import (
     text_width,
     write,
 )
+from tumorsim.units import MONTH
 from tumorsim.variables import CAUSES
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tumorsim.endpoints import ENDPOINTS, outcome
 from tumorsim.figures.base import FigureError, StudyView
 from tumorsim.figures.planned import planned_infusions
-from tumorsim.figures.style import MONTH
+from tumorsim.units import MONTH
 from tumorsim.variables import TrialData
 
 FloatArray = NDArray[np.float64]

@@ -209,7 +209,7 @@ def _key_box(figure: Drawing, view: StudyView, endpoint: str, room: float, wide:
 def _extent(figure: Drawing, box: OffsetBox) -> NDArray[np.float64]:
     """Width and height of a box in inches."""
     box.set_figure(figure)
-    extent = box.get_bbox(figure.canvas.get_renderer())  # type: ignore[attr-defined]
+    extent = box.get_bbox(figure.canvas.get_renderer())  # type: ignore[attr-defined] # of Agg's canvas
     return np.array([extent.width, extent.height]) / figure.dpi
 
 

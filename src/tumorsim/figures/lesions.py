@@ -15,7 +15,6 @@ from tumorsim.figures.base import FigureError, Option, StudyView
 from tumorsim.figures.style import (
     GREY,
     HEAD,
-    MONTH,
     RESPONSE_COLOURS,
     SMALL,
     arm_colour,
@@ -27,6 +26,7 @@ from tumorsim.figures.style import (
     place,
     write,
 )
+from tumorsim.units import MONTH
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tumorsim.figures.style import MONTH
+from tumorsim.units import MONTH
 
 
 def planned_infusions(scenario_text: str, horizon: float) -> dict[str, tuple[float, ...]]:

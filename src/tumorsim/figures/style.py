@@ -28,7 +28,6 @@ INK, GREY, RULE = "#222222", "#595959", "#CCCCCC"
 WIDTHS = {"single": 3.5, "double": 7.0}
 BODY, SMALL, TINY, HEAD = 7.5, 7.0, 6.0, 9.0
 LINE = 0.155  # inches between lines of BODY text
-MONTH = 365.25 / 12.0
 FORMATS = ("png", "svg", "pdf")
 
 _RC: dict[str, Any] = {
@@ -121,7 +120,7 @@ def text_width(figure: Figure, text: str, size: float = BODY, weight: str = "nor
     from matplotlib.font_manager import FontProperties
 
     font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
-    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined] # of Agg's canvas
     width, _, _ = renderer.get_text_width_height_descent(text, font, ismath=False)
     return float(width) / figure.dpi
 

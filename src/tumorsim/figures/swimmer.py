@@ -11,7 +11,6 @@ from tumorsim.figures.style import (
     GREY,
     HEAD,
     INK,
-    MONTH,
     SMALL,
     arm_colour,
     arm_labels,
@@ -23,6 +22,7 @@ from tumorsim.figures.style import (
     place,
     write,
 )
+from tumorsim.units import MONTH
 from tumorsim.variables import CAUSES
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from tumorsim.figures.base import Figure, FigureError, Option, StudyView
 from tumorsim.figures.style import (
     GREY,
     HEAD,
-    MONTH,
     SMALL,
     TINY,
     arm_colour,
@@ -28,6 +27,7 @@ from tumorsim.figures.style import (
     unit_label,
     write,
 )
+from tumorsim.units import MONTH
 from tumorsim.variables import variable
 
 if TYPE_CHECKING:

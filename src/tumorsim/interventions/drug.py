@@ -14,6 +14,7 @@ from tumorsim.interventions.schedule import Schedule, ScheduleText, parse_schedu
 from tumorsim.kernels.layout import EVENT_DRUG_BOLUS, EVENT_DRUG_RATE
 from tumorsim.params.base import Block, Duration, Number, Probability
 from tumorsim.params.drug import DrugModel
+from tumorsim.units import MONTH
 
 
 class Adherence(Block):
@@ -140,7 +141,7 @@ class DrugCourse(Intervention):
             spread = f" (SD {self.adherence.sd:g})" if self.adherence.sd else ""
             parts.append(f"adherence {self.adherence.mean:g}{spread}")
         if self.hold is not None and self.hold.rate > 0:
-            parts.append(f"held for {self.hold.duration:g} d at {self.hold.rate * 365.25 / 12:g} events a month")
+            parts.append(f"held for {self.hold.duration:g} d at {self.hold.rate * MONTH:g} events a month")
         return "; ".join(parts)
 
     def planned(self, horizon: float) -> tuple[int, float]:

@@ -144,6 +144,7 @@ def roster_of(
     for pool, definition in named:
         if definition is not None and definition not in pools[pool]:
             pools[pool].append(definition)
+    # a pool holds models of one class: that is what `POOL` of an intervention says
     return Roster(**{pool: tuple(found) for pool, found in pools.items()})  # type: ignore[arg-type]
 
 

@@ -38,12 +38,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
+from tumorsim.units import MONTH, YEAR
+
 Floats = NDArray[np.float64]
 
 MAX_DOSES = 10_000
 MAX_TEXT = 200
 LONGEST_CYCLE = 3652.5  # 10 years
-_DAYS = {"d": 1.0, "w": 7.0, "mo": 365.25 / 12.0, "y": 365.25}
+_DAYS = {"d": 1.0, "w": 7.0, "mo": MONTH, "y": YEAR}
 _EXAMPLES = ("4 x q1w, 4 x q2w", "3 consecutive days every 6 weeks x 8")
 # two giving periods closer than this are one; a schedule has whole days, months are 30.4375 d
 _TOUCH = 1e-6

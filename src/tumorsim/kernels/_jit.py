@@ -76,7 +76,7 @@ from numba.core.registry import CPUDispatcher  # noqa: E402
 from numba.core.types.misc import unliteral  # noqa: E402
 
 
-class KernelCache(FunctionCache):  # type: ignore[misc]
+class KernelCache(FunctionCache):  # type: ignore[misc] # numba has no types
     """Numba's cache, in which a truncated file is no more than a missing one."""
 
     def load_overload(self, signature: Any, target: Any) -> Any:
@@ -94,7 +94,7 @@ def one_type(argument: Any) -> Any:
     return types.int64 if isinstance(plain, types.Integer) and plain != types.uint64 else plain
 
 
-class Kernel(CPUDispatcher):  # type: ignore[misc]
+class Kernel(CPUDispatcher):  # type: ignore[misc] # numba has no types
     """A kernel that is compiled once for all kernels that call it.
 
     Numba compiles a callee anew for each constant and each width of whole number among its arguments: a random

@@ -61,7 +61,7 @@ class Grid(NamedTuple):
 class Clock(NamedTuple):
     """Which step of which replicate: the key of every draw."""
 
-    seed: int  # uint64 of the replicate
+    seed: int | np.uint64  # uint64 of the replicate: no kernel may take it for a signed number
     step: int
     dt: float  # day
 

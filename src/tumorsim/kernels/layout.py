@@ -200,6 +200,7 @@ def row_type(fields: list[Any]) -> np.dtype[np.void]:
 
 def record(declared: type, *more: tuple[str, str]) -> np.dtype[np.void]:
     """Record type with the fields of a declared tuple, all float64, and ``more`` after them."""
+    # `type` knows no fields, and no protocol that mypy finds in a class of tuples does
     return row_type([(name, "f8") for name in declared._fields] + list(more))  # type: ignore[attr-defined]
 
 

@@ -12,8 +12,8 @@ from tumorsim.kernels.exchange import VesselList, list_vessels
 from tumorsim.kernels.lattice import Grid, State
 from tumorsim.kernels.layout import Records
 from tumorsim.lattice.state import clones
+from tumorsim.spatial_variables import HYPOXIA
 
-HYPOXIA = 10.0  # mmHg; Vaupel & Mayer 2007 Cancer Metastasis Rev 26:225
 SIGNALS = ("vegf", "drug", "depot", "interferon", "chemokine", "suppressors")
 _FIRST_VESSEL = 6  # code of an open vessel among the contents of a voxel
 

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from tumorsim.kernels import lattice
 from tumorsim.kernels.calls import CALL_CUBE
 from tumorsim.kernels.lattice import Fields, Grid, Lineage, Lymphocytes, State, Vessels, Voxels
+from tumorsim.kernels.layout import DrugEffects
 from tumorsim.kernels.motility import Bids
 
 FACTOR = 2  # voxels along a block: signals reach hundreds of um
 GROWTH = 1.5  # of a table that has become too small
-EFFECTS = 8  # `layout.DrugEffects`
+EFFECTS = len(DrugEffects._fields)
 LYMPHOCYTE_TYPES = ("i8", "i4", "i4", "u1", "u1", "i4", "i4", "i4")
 VESSEL_TYPES = ("i8", "i4", "i4", "f8", "u1", "i4")
 LINEAGE_TYPES = ("i8", "u1", "i4", "i4", "u1", "u1")
@@ -50,7 +51,7 @@ def blank(grid: Grid, lymphocytes: int = 1024, vessels: int = 1024, cells: int =
     return State(
         grid,
         Voxels(byte[0], byte[1], np.zeros(voxels, np.uint32), *byte[2:]),
-        Fields(np.zeros(voxels), *signals, np.zeros((blocks, EFFECTS))),  # type: ignore[call-arg]
+        Fields._make([np.zeros(voxels), *signals, np.zeros((blocks, EFFECTS))]),
         table(Lymphocytes, LYMPHOCYTE_TYPES, lymphocytes),
         table(Vessels, VESSEL_TYPES, vessels),
         table(Lineage, LINEAGE_TYPES, cells),

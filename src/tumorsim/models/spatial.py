@@ -175,7 +175,7 @@ class SpatialModel:
     @property
     def clock(self) -> Clock:
         """Key of this step's draws."""
-        return Clock(np.uint64(self.seed), self.step, self.plan.dt)  # type: ignore[arg-type]
+        return Clock(np.uint64(self.seed), self.step, self.plan.dt)
 
     @property
     def done(self) -> bool:

@@ -220,7 +220,7 @@ class Process(Block):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        if cls.KERNEL is not None and cls.KERNEL._fields != cls.names():  # type: ignore[attr-defined]
+        if cls.KERNEL is not None and cls.KERNEL._fields != cls.names():  # type: ignore[attr-defined] # as in `layout.record`
             raise TypeError(f"{cls.__name__} and its kernel tuple name different parameters")
 
     @classmethod

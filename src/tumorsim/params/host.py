@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from tumorsim.kernels import layout
 from tumorsim.params.base import Parameter, Process, quantity
+
+MEAN_HEIGHT: Final = 168.0  # cm; height is not a covariate, so body surface follows weight alone
 
 
 class Liver(Process):

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tumorsim.figures.style import MONTH, scientific
+from tumorsim.figures.style import scientific
+from tumorsim.units import MONTH, YEAR
 
 STATUSES = ("fitted", "measured", "assumed")
 # source that `tumorsim.params.base.quantity` gives an effect nobody asked for
@@ -186,7 +187,7 @@ def yearly(rate: object) -> str:
     text, _, unit = str(rate).partition(" ")
     if unit != "1/day":
         return str(rate)
-    return f"{-100.0 * math.expm1(-365.25 * float(text)):.1f}% a year"
+    return f"{-100.0 * math.expm1(-YEAR * float(text)):.1f}% a year"
 
 
 _UNITS = {"d": "day", "w": "week", "mo": "month", "y": "year"}

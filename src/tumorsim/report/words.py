@@ -10,8 +10,9 @@ import numpy as np
 from tumorsim.endpoints import observed_time
 from tumorsim.figures.base import StudyView
 from tumorsim.figures.curves import endpoint_title, pick_endpoint
-from tumorsim.figures.style import MONTH, number, p_value
+from tumorsim.figures.style import number, p_value
 from tumorsim.figures.targets import verdict
+from tumorsim.units import MONTH
 
 NOTICE = "Hypothesis-generating simulation: not for clinical use."
 

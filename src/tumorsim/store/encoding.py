@@ -20,7 +20,6 @@ from tumorsim.store.layout import (
     FORMAT,
     GROUP_AXES,
     LAYOUT_VERSION,
-    NOTICE,
     TARGET_COLUMNS,
     axis_sizes,
     to_file,
@@ -38,7 +37,7 @@ from tumorsim.store.parts import (
     put_summary,
     put_variable,
 )
-from tumorsim.variables import TrialData
+from tumorsim.variables import NOTICE, TrialData
 
 Curves = Mapping[str, Mapping[str, Mapping[str, ArrayLike]]]
 

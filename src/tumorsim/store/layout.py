@@ -18,7 +18,6 @@ FORMAT = "tumorsim result"
 SPATIAL_FORMAT = "tumorsim spatial result"
 FORMATS = {FORMAT: "trial", SPATIAL_FORMAT: "spatial"}
 LAYOUT_VERSION = 2
-NOTICE = "Hypothesis-generating simulation; not for clinical use."
 
 # A variable added later raises LAYOUT_VERSION and is named here with the version
 # that brought it, so that files from before stay readable.

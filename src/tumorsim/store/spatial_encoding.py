@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tumorsim.spatial_variables import FATES, LINEAGE, SpatialData
 from tumorsim.store.guard import is_bomb
-from tumorsim.store.layout import NOTICE, SPATIAL_FORMAT
+from tumorsim.store.layout import SPATIAL_FORMAT
 from tumorsim.store.parts import (
     CHUNK_BYTES,
     dump_json,
@@ -43,6 +43,7 @@ from tumorsim.store.spatial_layout import (
     vtk_attributes,
     vtk_steps,
 )
+from tumorsim.variables import NOTICE
 
 
 def encode(
@@ -87,7 +88,7 @@ def _encode(
 ) -> memoryview:
     buffer = io.BytesIO()  # see `tumorsim.store.encoding.encode`
     with h5py.File(buffer, "w", libver=("v110", "v110"), track_order=True) as file:
-        head = {"title": summary.get("title") or summary.get("scenario") or "", "format": SPATIAL_FORMAT}
+        head = {"title": summary.get("title") or summary.get("spatial") or "", "format": SPATIAL_FORMAT}
         head |= {"layout_version": LAYOUT_VERSION, "notice": NOTICE, "data_sha256": digest}
         head |= {"arms": dump_json(data.arms, None), "arm_labels": dump_json(data.labels, None)}
         head |= {"products": dump_json(data.products, None), "spacing": np.float64(data.spacing)}

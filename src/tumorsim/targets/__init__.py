@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from tumorsim.targets.reading import MONTH, Reader, arms_of, simulate_quantity
+from tumorsim.targets.reading import Reader, arms_of, simulate_quantity
 from tumorsim.targets.table import evaluate_targets, shown_unit, target_row
+from tumorsim.units import MONTH
 
 __all__ = ["MONTH", "Reader", "arms_of", "evaluate_targets", "shown_unit", "simulate_quantity", "target_row"]

@@ -40,8 +40,6 @@ from tumorsim.statistics.resampling import (
 )
 from tumorsim.variables import TrialData
 
-MONTH = 365.25 / 12.0
-YEAR = 365.25
 Draws = Sequence[IntArray]
 
 

@@ -11,7 +11,8 @@ from tumorsim.params.design import Matching
 from tumorsim.params.targets import Quantity, Rule, Target
 from tumorsim.statistics import predictive_interval
 from tumorsim.statistics.resampling import LEVEL, RESAMPLES, rare_count_limit
-from tumorsim.targets.reading import MONTH, YEAR, Reader, arms_of, simulate_quantity
+from tumorsim.targets.reading import Reader, arms_of, simulate_quantity
+from tumorsim.units import MONTH, YEAR
 from tumorsim.variables import TrialData
 
 _ROUNDING = 1e-9  # months become days and back
