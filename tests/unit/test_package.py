@@ -31,6 +31,16 @@ def third_party(*arguments: str) -> set[str]:
     return set(done.stdout.split())
 
 
+def test_the_page_of_the_architecture_names_what_there_is():
+    """Each file that it names exists; each module and package at the top has its place on it."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    found = {path.name for part in ("src", "tests") for path in (ROOT / part).rglob("*.py")} | {"noxfile.py"}
+    assert {name.rpartition("/")[2] for name in re.findall(r"[\w/]+\.py\b", page)} <= found
+    tree = page.partition("```text\nMakefile")[2].partition("```")[0]
+    top = {path.name for path in (ROOT / "src" / "tumorsim").iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert [name for name in sorted(top - {"__pycache__", "py.typed"}) if not re.search(rf"\b{name}", tree)] == []
+
+
 @pytest.mark.parametrize("name", [name for name in tumorsim.__all__ if name != "__version__"])
 def test_every_public_name_is_there_and_documented(name):
     value = getattr(tumorsim, name)

@@ -60,6 +60,14 @@ class Level(NamedTuple):
     up: Floats
 
 
+class Lines(NamedTuple):
+    """One number for each step along each axis of a level."""
+
+    x: Floats
+    y: Floats
+    z: Floats
+
+
 # --- one level ----------------------------------------------------------------------
 
 
@@ -93,6 +101,12 @@ def along(packed, h, level, axis):
     """The part of a packed line that belongs to one axis of one level."""
     first = h.edge[level, axis]
     return packed[first : first + h.shape[level, axis]]
+
+
+@kernel
+def lines_of(packed, h, level):
+    """The parts of a packed line that belong to the axes of one level."""
+    return Lines(along(packed, h, level, X), along(packed, h, level, Y), along(packed, h, level, Z))
 
 
 @kernel
@@ -178,12 +192,12 @@ def smooth_seams(c, h, level, first, last):
 
 
 @kernel
-def average_rows(coarse, z, first, last, rows, fill_x, fill_y, fill_z):
+def average_rows(coarse, z, first, last, rows, fill):
     """Add rows from ``first`` to ``last`` of plane ``z`` to the coarse ones they belong to, by volume (eq. F14).
 
-    ``rows`` (strip, x) begins with row ``first``.
+    ``rows`` (strip, x) begins with row ``first``; ``fill`` are the `Lines` of the level that is averaged.
     """
-    nx = rows.shape[1]
+    nx, fill_x, fill_y, fill_z = rows.shape[1], fill.x, fill.y, fill.z
     pairs, deep = nx // 2, z // 2
     for y in range(first, last):
         i, wide, weight = y - first, y // 2, fill_y[y] * fill_z[z]
@@ -202,7 +216,7 @@ def restrict(c, h, level, first, last):
     at, below = open_level(c, h, level), open_level(c, h, level + 1)
     value, inverse, target, correction = at.value, at.inverse, below.right, below.value
     nz, ny, nx = value.shape
-    fill_x, fill_y, fill_z = along(h.fill, h, level, X), along(h.fill, h, level, Y), along(h.fill, h, level, Z)
+    fill = lines_of(h.fill, h, level)
     out = np.empty((STRIP, nx))
     target[first:last] = 0.0
     correction[first:last] = 0.0
@@ -213,7 +227,7 @@ def restrict(c, h, level, first, last):
             for y in range(south, north):
                 for x in range(nx):
                     out[y - south, x] = out[y - south, x] - value[z, y, x] * reciprocal(inverse[z, y, x])
-            average_rows(target, z, south, north, out, fill_x, fill_y, fill_z)
+            average_rows(target, z, south, north, out, fill)
 
 
 @kernel(entry=True)

@@ -14,7 +14,18 @@ from numpy.typing import NDArray
 
 from tumorsim.kernels._jit import kernel
 from tumorsim.kernels.growth import half_saturation, positive_part
-from tumorsim.kernels.multigrid import STRIP, X, Y, Z, along, average_rows, balance_rows, boxed, open_level, reciprocal
+from tumorsim.kernels.multigrid import (
+    STRIP,
+    X,
+    Y,
+    Z,
+    average_rows,
+    balance_rows,
+    boxed,
+    lines_of,
+    open_level,
+    reciprocal,
+)
 
 Floats = NDArray[np.float64]
 
@@ -129,17 +140,17 @@ def fill_rows(rows, tissue, start, count, vessel):
 
 
 @kernel
-def linearise_rows(right, sink, saturation, c, rows, z, first, last):
-    """Right-hand side and loss of some rows for saturable uptake about ``c`` (eq. F12); ``sink`` is (strip, x).
+def linearise_rows(at, sink, saturation, rows, z, first, last):
+    """Right-hand side and loss of some rows for saturable uptake about the values of ``at`` (eq. F12).
 
-    One result a loop here and below: the compiler gives up on vector code where too many arrays may overlap.
+    ``sink`` is (strip, x), ``saturation`` (x,). One result a loop here and below: the compiler gives up on vector code where too many arrays may overlap.
     """
     loss, gain, highest, half = rows.loss, rows.gain, rows.highest, rows.half
-    nx = saturation.size
+    value, right, nx = at.value, at.right, saturation.size
     for y in range(first, last):
         i = y - first
         for x in range(nx):
-            saturation[x] = half_saturation(positive_part(c[z, y, x]), half)
+            saturation[x] = half_saturation(positive_part(value[z, y, x]), half)
         for x in range(nx):
             right[z, y, x] = gain[i, x] - uptake_beyond(saturation[x], highest[i, x])
         for x in range(nx):
@@ -147,29 +158,31 @@ def linearise_rows(right, sink, saturation, c, rows, z, first, last):
 
 
 @kernel
-def supply_rows(right, gain, z, first, last, inflow_x, inflow_y, inflow_z):
+def supply_rows(right, gain, z, first, last, inflow):
     """Add what fixed faces bring to the right-hand side, and to ``gain`` (strip, x): all supply."""
+    inflow_x, inflow_y, inflow_z = inflow.x, inflow.y, inflow.z
     nx = inflow_x.size
     for y in range(first, last):
-        inflow = inflow_y[y] + inflow_z[z]
+        others = inflow_y[y] + inflow_z[z]
         for x in range(nx):
-            right[z, y, x] += inflow_x[x] + inflow
+            right[z, y, x] += inflow_x[x] + others
         for x in range(nx):
-            gain[y - first, x] = gain[y - first, x] + (inflow_x[x] + inflow)
+            gain[y - first, x] = gain[y - first, x] + (inflow_x[x] + others)
 
 
 @kernel
-def invert_rows(inverse, z, first, last, diagonal, sink, own_x, own_y, own_z):
+def invert_rows(inverse, z, first, last, diagonal, sink, own):
     """Diagonals of some rows and their reciprocals; then ``sink`` as a coarser lattice feels it (eq. F16)."""
+    own_x, own_y, own_z = own.x, own.y, own.z
     nx = own_x.size
     for y in range(first, last):
-        i, own = y - first, own_y[y] + own_z[z]
+        i, others = y - first, own_y[y] + own_z[z]
         for x in range(nx):
-            diagonal[i, x] = (own_x[x] + own) + sink[i, x]
+            diagonal[i, x] = (own_x[x] + others) + sink[i, x]
         for x in range(nx):
             inverse[z, y, x] = reciprocal(diagonal[i, x])
         for x in range(nx):
-            sink[i, x] = held_loss(sink[i, x], own_x[x] + own)
+            sink[i, x] = held_loss(sink[i, x], own_x[x] + others)
 
 
 @kernel
@@ -203,9 +216,7 @@ def linearise(c, h, tissue, norms, first, last):
     nz, ny, nx = value.shape
     rows = Rows(np.empty((STRIP, nx)), np.empty((STRIP, nx)), np.empty((STRIP, nx)), tissue.half)
     vessel = np.searchsorted(tissue.place, 2 * first * ny * nx)
-    fill_x, fill_y, fill_z = along(h.fill, h, 0, X), along(h.fill, h, 0, Y), along(h.fill, h, 0, Z)
-    own_x, own_y, own_z = along(h.own, h, 0, X), along(h.own, h, 0, Y), along(h.own, h, 0, Z)
-    inflow_x, inflow_y, inflow_z = along(h.inflow, h, 0, X), along(h.inflow, h, 0, Y), along(h.inflow, h, 0, Z)
+    fill, own, inflow = lines_of(h.fill, h, 0), lines_of(h.own, h, 0), lines_of(h.inflow, h, 0)
     sink, diagonal, out = np.empty((STRIP, nx)), np.empty((STRIP, nx)), np.empty((STRIP, nx))
     saturation, rest, supplied = np.empty(nx), np.empty(nx), np.empty(nx)
     target[first:last] = 0.0
@@ -216,16 +227,16 @@ def linearise(c, h, tissue, norms, first, last):
         for south in range(0, ny, STRIP):
             north = min(south + STRIP, ny)
             vessel = fill_rows(rows, tissue, (z * ny + south) * nx, north - south, vessel)
-            linearise_rows(right, sink, saturation, value, rows, z, south, north)
-            supply_rows(right, rows.gain, z, south, north, inflow_x, inflow_y, inflow_z)
-            invert_rows(at.inverse, z, south, north, diagonal, sink, own_x, own_y, own_z)
+            linearise_rows(at, sink, saturation, rows, z, south, north)
+            supply_rows(right, rows.gain, z, south, north, inflow)
+            invert_rows(at.inverse, z, south, north, diagonal, sink, own)
             balance_rows(out, at, z, south, north)
             for y in range(south, north):
                 for x in range(nx):
                     out[y - south, x] = out[y - south, x] - diagonal[y - south, x] * value[z, y, x]
             add_squares(rest, out, north - south)
             add_squares(supplied, rows.gain, north - south)
-            average_rows(target, z, south, north, sink, fill_x, fill_y, fill_z)
+            average_rows(target, z, south, north, sink, fill)
         norms[z // 2, 0] += total(rest)
         norms[z // 2, 1] += total(supplied)
 
@@ -239,8 +250,7 @@ def coarsen(h, level, first, last):
     inverse, sink = boxed(h.inverse, h, level, h.offset[level]), boxed(h.sink, h, level, h.offset[level] - h.offset[1])
     target = boxed(h.sink, h, level + 1, h.offset[level + 1] - h.offset[1])
     nz, ny, nx = sink.shape
-    fill_x, fill_y, fill_z = along(h.fill, h, level, X), along(h.fill, h, level, Y), along(h.fill, h, level, Z)
-    own_x, own_y, own_z = along(h.own, h, level, X), along(h.own, h, level, Y), along(h.own, h, level, Z)
+    fill, own = lines_of(h.fill, h, level), lines_of(h.own, h, level)
     diagonal, held = np.empty((STRIP, nx)), np.empty((STRIP, nx))
     target[first:last] = 0.0
     for z in range(2 * first, min(2 * last, nz)):
@@ -249,8 +259,8 @@ def coarsen(h, level, first, last):
             for y in range(south, north):
                 for x in range(nx):
                     held[y - south, x] = sink[z, y, x]
-            invert_rows(inverse, z, south, north, diagonal, held, own_x, own_y, own_z)
-            average_rows(target, z, south, north, held, fill_x, fill_y, fill_z)
+            invert_rows(inverse, z, south, north, diagonal, held, own)
+            average_rows(target, z, south, north, held, fill)
 
 
 @kernel(entry=True)
