@@ -137,20 +137,12 @@ def simulate_spatial(
     progress: Progress | None = None,
     notify: Notify | None = None,
 ) -> SpatialData:
-    """Simulate a spatial scenario in memory.
+    """Simulate a spatial scenario in memory; other parameters as in `tumorsim.api.simulate`.
 
     Parameters
     ----------
-    scenario
-        From `load_spatial`.
-    threads
-        Cores; all of them by default. The result does not depend on it.
     folder
         Where checkpoints lie; None keeps none.
-    progress
-        Called with (steps done, steps to do) of all lattices.
-    notify
-        Called with a line of text when something takes long.
     """
     from tumorsim.experiment import run_experiment
 

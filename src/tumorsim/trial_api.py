@@ -147,19 +147,7 @@ def simulate_trial(
     progress: Progress | None = None,
     notify: Notify | None = None,
 ) -> TrialData:
-    """Simulate a trial in memory.
-
-    Parameters
-    ----------
-    scenario
-        From `tumorsim.scenario.load`.
-    threads
-        Kernel threads; every core by default. The result does not depend on it.
-    progress
-        Called with (patient courses done, to do).
-    notify
-        Called with a line of text when something takes long (compilation) or failed for some patients.
-    """
+    """Simulate a trial in memory; parameters as in `tumorsim.api.simulate`."""
     from tumorsim.trial import failures_text, run_trial
 
     study = study_of(scenario)

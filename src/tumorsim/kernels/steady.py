@@ -143,7 +143,8 @@ def fill_rows(rows, tissue, start, count, vessel):
 def linearise_rows(at, sink, saturation, rows, z, first, last):
     """Right-hand side and loss of some rows for saturable uptake about the values of ``at`` (eq. F12).
 
-    ``sink`` is (strip, x), ``saturation`` (x,). One result a loop here and below: the compiler gives up on vector code where too many arrays may overlap.
+    ``sink`` is (strip, x), ``saturation`` (x,). One result a loop here and below: the compiler gives up on
+    vector code where too many arrays may overlap.
     """
     loss, gain, highest, half = rows.loss, rows.gain, rows.highest, rows.half
     value, right, nx = at.value, at.right, saturation.size
