@@ -50,7 +50,7 @@ def bench(study: Study, arm: int, numbers: np.ndarray, extra: list[tuple[float, 
     cohort = _cohort(study, study.arms[arm], patients, roster, merge(*tables))
     # no small regime here: LSODA knows no extinction
     cohort.traits["growth"]["extinction_size"] = 0.0
-    return Bench(cohort, _policy(study, roster, recipients, 1e-6), count)
+    return Bench(cohort, _policy(study, roster, 1e-6), count)
 
 
 @dataclass

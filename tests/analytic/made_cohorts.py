@@ -52,7 +52,7 @@ def typical() -> Typical:
     roster = _roster(study)
     recipients = Recipients(number, patients.covariates["weight"], patients.body_surface, np.ones(1))
     nothing = build_events((), roster, recipients, study.seed, study.design.horizon)
-    return Typical(_cohort(study, study.arms[0], patients, roster, nothing), _policy(study, roster, recipients, 1e-6))
+    return Typical(_cohort(study, study.arms[0], patients, roster, nothing), _policy(study, roster, 1e-6))
 
 
 def run(
