@@ -13,7 +13,7 @@ import pytest
 
 from tumorsim.experiment import run_experiment
 from tumorsim.spatial_api import experiment_of
-from tumorsim.spatial_numbers import FloatArray, interval, quantity, tumour_cells, values
+from tumorsim.spatial_numbers import CLONES, FloatArray, interval, quantity, tumour_cells, values
 from tumorsim.spatial_scenario import load_spatial
 from tumorsim.spatial_variables import SpatialData
 
@@ -117,3 +117,64 @@ def test_natural_killer_cells_before_tace_kill_more_than_after_it(tace: SpatialD
     kills = quantity("kills").of(tace)
     assert less(kills, tace, "nk_before", "nk_day_3")[0] > 0.0
     assert less(kills, tace, "nk_day_3", "nk_day_21")[0] > 0.0
+
+
+SLICE = ("lattice.extent=[1.2 mm, 1.2 mm, 20 um]", "start.diameter=0.6 mm", "lattice.duration=100 day")
+SWEPT = ("tki", "tki_cik", "tki_cik_blind")
+KILLS = ("cytotoxic_rate=0.1 1/day", "cytotoxic_ec50=5000 nmol/L")
+
+
+@pytest.fixture(scope="module")
+def resistance() -> SpatialData:
+    return run("spatial_resistance", *SLICE)
+
+
+@pytest.fixture(scope="module")
+def killing_drug() -> SpatialData:
+    """A drug that also kills sensitive cells, which sorafenib does not; a tenth of the infused cells."""
+    drugs = [f"arms.{arm}.treatments.0.drug.{change}" for arm in SWEPT for change in KILLS]
+    doses = [f"arms.{arm}.treatments.1.dose=6.4e8 cells" for arm in SWEPT[1:]]
+    return run("spatial_resistance", *SLICE, *drugs, *doses)
+
+
+def clones(data: SpatialData, arm: str) -> tuple[FloatArray, FloatArray]:
+    """Resistant and sensitive cells, (replicate, time)."""
+    of = {name: values(data, name)[data.arms.index(arm)] for name in CLONES}
+    return of["resistant"] + of["resistant_antigen_low"], of["sensitive"] + of["antigen_low"]
+
+
+def majority(data: SpatialData, arm: str) -> FloatArray:
+    """Day on which resistant cells outnumber sensitive ones, (replicate,); infinite where they never do."""
+    resistant, sensitive = clones(data, arm)
+    most = resistant > sensitive
+    return np.where(most.any(axis=1), data.time[most.argmax(axis=1)], np.inf)
+
+
+def test_resistant_cells_sweep_where_a_drug_kills_and_not_where_it_prevents_births(
+    resistance: SpatialData, killing_drug: SpatialData
+) -> None:
+    assert np.isinf(majority(resistance, "tki")).all()
+    days = majority(killing_drug, "tki")
+    print(f"majority under a drug that kills: day {days.tolist()}")
+    assert np.isfinite(days).all()
+
+
+@pytest.mark.xfail(strict=True, reason="killing of both clones does not lower their ratio")
+def test_cik_delays_the_sweep_by_share(killing_drug: SpatialData) -> None:
+    late = np.minimum(majority(killing_drug, "tki_cik"), 100.0) - majority(killing_drug, "tki")
+    assert interval(late).low > 0.0
+
+
+def test_cik_leaves_fewer_resistant_cells_and_blind_cik_does_not(killing_drug: SpatialData) -> None:
+    left = {arm: clones(killing_drug, arm)[0][:, -1] for arm in SWEPT}
+    fewer, blind = interval(left["tki_cik"] - left["tki"]), interval(left["tki_cik_blind"] - left["tki"])
+    between = interval(left["tki_cik"] - left["tki_cik_blind"])
+    for name, found in (("CIK", fewer), ("blind CIK", blind), ("CIK less blind", between)):
+        print(f"resistant cells, {name}: {float(found.mean):.0f} ({float(found.low):.0f} to {float(found.high):.0f})")
+    assert fewer.high < 0.0
+    assert between.high < 0.0
+
+
+def test_cells_blind_to_resistance_bring_the_sweep_about(resistance: SpatialData) -> None:
+    """Under a drug that only prevents births, where there is none without them."""
+    assert np.isfinite(majority(resistance, "tki_cik_blind")).all()

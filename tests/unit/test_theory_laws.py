@@ -81,6 +81,47 @@ def test_mutation_and_switching():
     assert resistance.drug_stress(both._replace(births_sensitive=1.0)) == 1.0
 
 
+def odds_after(selection, days, share, switch_on, switch_off):
+    """Odds of resistant cells by the law of docs/theory/lattice-cells.md."""
+
+    def change(_, log_odds):
+        odds = np.exp(log_odds)
+        return selection - switch_off * (1.0 + odds) + switch_on * (1.0 + 1.0 / odds)
+
+    return math.exp(solve_ivp(change, (0.0, days), [math.log(share / (1.0 - share))], rtol=1e-8).y[0, -1])
+
+
+def test_selection_on_the_lattice_is_too_slow_for_a_majority():
+    """Figures of the page on cells of the lattice; oxygen factor, exposure and divisions are those of its runs."""
+    growth_rate, oxygen, exposure, divisions, days, r = 0.03, 0.87, 0.94 * 5686.0, 0.0268, 240.0, HCC.resistance
+    prevented = pharmacology.emax(DRUG.proliferation_emax, exposure, DRUG.proliferation_ec50)
+    felt = DRUG.resistant_sensitivity * prevented
+    assert (prevented, felt) == (pytest.approx(0.38, abs=0.005), pytest.approx(0.04, abs=0.005))
+    sensitive = growth.birth_rate(growth_rate, oxygen, prevented) + G.turnover_rate
+    resistant = growth.birth_rate(growth_rate * (1.0 - r.fitness_cost.value), oxygen, felt) + G.turnover_rate
+    advantage = resistant - sensitive
+    tried = 0.87 * sensitive + 0.13 * resistant
+    room = divisions / tried
+    assert (advantage, tried, room) == (
+        pytest.approx(0.0076, abs=5e-5), pytest.approx(0.037, abs=5e-4), pytest.approx(0.72, abs=0.005)
+    )  # fmt: skip
+    stress = resistance.drug_stress(
+        NO_EFFECTS._replace(
+            births_sensitive=prevented,
+            sprouting_sensitive=pharmacology.emax(DRUG.vessel_emax, exposure, DRUG.vessel_ec50),
+        )
+    )
+    back, on = r.switch_off_rate.value, r.switch_on_rate.value * stress
+    shares = {}
+    for name, selection in (("packed", room * advantage), ("room", advantage)):
+        odds = odds_after(selection, days, 0.1, on, back)
+        shares[name] = odds / (1.0 + odds)
+    assert shares == {"packed": pytest.approx(0.21, abs=0.005), "room": pytest.approx(0.30, abs=0.005)}
+    assert math.log(9.0) == pytest.approx(2.2, abs=0.01)
+    speed = 2.0 * math.sqrt(room * advantage * 0.375 * divisions)
+    assert (room * advantage, speed) == (pytest.approx(0.0055, abs=5e-5), pytest.approx(0.015, abs=5e-4))
+
+
 # --- vessels ----------------------------------------------------------------------
 def test_normal_perfusion_is_one_at_capacity():
     assert vessels.vascular_density(1e9, 1e9) == 1.0
