@@ -10,6 +10,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal, Union
 
 from pydantic import BaseModel
@@ -58,7 +59,7 @@ class Place:
     @property
     def blocks(self) -> tuple[type[BaseModel], ...]:
         """Block classes that may stand here."""
-        return tuple(option for option in options(self.annotation) if is_block(option))
+        return _blocks(self.annotation)
 
     def block_for(self, raw: object) -> type[BaseModel] | None:
         """Class that ``raw`` means: the only one, or the treatment whose key it has."""
@@ -83,16 +84,25 @@ def is_block(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def options(annotation: Any) -> Iterator[Any]:
+def options(annotation: Any) -> tuple[Any, ...]:
     """Members of a union, ``Annotated`` taken off; the annotation itself if it is none."""
+    return _options(annotation)
+
+
+# The same few hundred annotations are asked for at every value of a file.
+@cache
+def _options(annotation: Any) -> tuple[Any, ...]:
     origin = typing.get_origin(annotation)
     if origin is Annotated:
-        yield from options(typing.get_args(annotation)[0])
-    elif origin in (Union, types.UnionType):
-        for member in typing.get_args(annotation):
-            yield from options(member)
-    elif annotation is not type(None):
-        yield annotation
+        return _options(typing.get_args(annotation)[0])
+    if origin in (Union, types.UnionType):
+        return tuple(option for member in typing.get_args(annotation) for option in _options(member))
+    return () if annotation is type(None) else (annotation,)
+
+
+@cache
+def _blocks(annotation: Any) -> tuple[type[BaseModel], ...]:
+    return tuple(option for option in _options(annotation) if is_block(option))
 
 
 def _item(annotation: Any) -> Any:

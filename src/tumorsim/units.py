@@ -334,11 +334,17 @@ def parse_quantity(text: object, dimension: str) -> float:
         No unit where one is due, an unknown unit, or a wrong dimension.
     """
     kind = DIMENSIONS[dimension]
-    example = f'e.g. "{kind.example}"'
     if isinstance(text, int | float) and not isinstance(text, bool):
         return _bare_number(text, kind)
     if not isinstance(text, str):
-        raise UnitError(f"must be a quantity, {example}")
+        raise UnitError(f'must be a quantity, e.g. "{kind.example}"')
+    return _read_text(text, dimension)
+
+
+# A study is validated twice, and the library gives the same texts to every study.
+@lru_cache(maxsize=8192)
+def _read_text(text: str, dimension: str) -> float:
+    example = f'e.g. "{DIMENSIONS[dimension].example}"'
     match = _QUANTITY.match(_plain_spelling(text)) if len(text) <= MAX_TEXT else None
     if match is None:
         raise UnitError(f"{shown(text)} is not a number and a unit, write {example}")

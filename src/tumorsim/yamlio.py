@@ -14,6 +14,7 @@ import os
 import re
 import stat
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -368,8 +369,9 @@ class _Builder:
         return node
 
 
+@lru_cache(maxsize=32)
 def parse(text: str, file: str) -> Node:
-    """Tree of a YAML text.
+    """Tree of a YAML text; not to be changed, since the same text gives the same tree again.
 
     Parameters
     ----------

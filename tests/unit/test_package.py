@@ -74,10 +74,12 @@ def test_help_imports_nothing_heavy():
     assert not third_party("--help") & {"numpy", "numba", "scipy", "pydantic", "h5py", "matplotlib", "ruamel", "rich"}
 
 
-def test_check_imports_no_compiler_and_no_statistics():
-    used = third_party("check", "scenarios/hcc_adjuvant_cik_rct.yaml")
+@pytest.mark.parametrize("scenario", ["hcc_adjuvant_cik_rct", "spatial_tace_nk"])
+def test_check_imports_no_compiler_and_no_statistics(scenario):
+    used = third_party("check", f"scenarios/{scenario}.yaml")
     assert "pydantic" in used, "the check did not run"
-    assert not used & {"numba", "scipy", "pandas", "h5py", "matplotlib", "statsmodels", "jinja2"}
+    heavy = {"numba", "llvmlite", "scipy", "pandas", "h5py", "matplotlib", "statsmodels", "jinja2", "pint", "PIL"}
+    assert not used & heavy
 
 
 def test_version_is_the_same_everywhere():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,12 +118,19 @@ def write(figure: Figure, x: float, y: float, text: str, **kwargs: Any) -> Text:
 
 def text_width(figure: Figure, text: str, size: float = BODY, weight: str = "normal") -> float:
     """Width of one line of text in inches."""
+    return _pixels(text, size, weight, figure.dpi) / figure.dpi
+
+
+# A label is measured again at every fit, and the labels of a study stand in every figure of its page.
+@lru_cache(maxsize=4096)
+def _pixels(text: str, size: float, weight: str, dpi: float) -> float:
+    from matplotlib.backends.backend_agg import RendererAgg
     from matplotlib.font_manager import FontProperties
 
     font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
-    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined] # of Agg's canvas
-    width, _, _ = renderer.get_text_width_height_descent(text, font, ismath=False)
-    return float(width) / figure.dpi
+    renderer: Any = RendererAgg
+    width, _, _ = renderer(1, 1, dpi).get_text_width_height_descent(text, font, ismath=False)
+    return float(width)
 
 
 def plain(text: object) -> str:
