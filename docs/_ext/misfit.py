@@ -56,9 +56,9 @@ Kinds and contradictions: [Targets](targets.md).
 
 
 def without_words(tree: Any) -> Any:
-    """A resolved scenario without what only people read."""
+    """A resolved scenario without what only people or the lattice (the depot of a procedure) read."""
     if isinstance(tree, dict):
-        words = ("source", "status", "note", "range", "interval", "title", "description", "label")
+        words = ("source", "status", "note", "range", "interval", "title", "description", "label", "depot")
         return {key: without_words(child) for key, child in tree.items() if key not in words}
     return [without_words(child) for child in tree] if isinstance(tree, list) else tree
 

@@ -138,7 +138,8 @@ def plan_of(study: Experiment, roster: Roster) -> Plan:
         fields_every=design.fields_stride, tissue=packed, traits=traits,
         drugs=typical(layout.DRUG, roster.drugs), products=typical(layout.PRODUCT, roster.products),
         procedures=procedures(roster.procedures), tumour=tumour, vessel_spacing=start.vessel_spacing,
-        vessel_spacing_inside=start.vessel_spacing_inside, lesion_volume=start.lesion_volume, memory=start.memory,
+        vessel_spacing_inside=start.vessel_spacing_inside,
+        territory=study.tissue.anatomy.territory.value, lesion_volume=start.lesion_volume, memory=start.memory,
     )  # fmt: skip
 
 

@@ -12,11 +12,12 @@ from typing import Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from tumorsim.fields import value_at
+from tumorsim.fields import has, value_at
 from tumorsim.overlay import read_tree
 from tumorsim.params.disease import Disease
 from tumorsim.params.host import MEAN_HEIGHT
 from tumorsim.params.lattice_design import LatticeDesign, SpatialOutput, Start
+from tumorsim.params.tace import Depot
 from tumorsim.params.tissue import TissueModel
 from tumorsim.spatial_rules import SpatialDraft, findings
 from tumorsim.study import Arms, Description, Finding, Name, Seed, Study, load_study, read_text
@@ -26,6 +27,7 @@ from tumorsim.yamlio import Node, ScenarioError, read_file
 __all__ = ["SpatialScenario", "is_spatial", "load_spatial", "read_resolved_spatial"]
 
 LAYOUT: Final = 1
+OLD_TERRITORY: Final = "300 um"  # what no tissue could say once
 
 
 class SpatialScenario(Study):
@@ -79,7 +81,31 @@ def load_spatial(
 
 def read_resolved_spatial(text: str, shown: str = "resolved scenario") -> SpatialScenario:
     """Spatial scenario of a resolved text, as `tumorsim.scenario.read_resolved` reads that of a trial."""
-    return read_text(text, SpatialScenario, _check, shown)
+    return read_text(text, SpatialScenario, _check, shown, _renewed)
+
+
+def _renewed(plain: dict[str, Any]) -> dict[str, Any]:
+    """A resolved text from before depots belonged to procedures and territories to tissues, as it would read now."""
+    old = {name: f"depot_{name}" for name in Depot.names()}
+    penetration = value_at(plain, "tissue", "penetration")
+    if not all(has(penetration, key) for key in old.values()):
+        return plain
+    depot = {name: penetration.pop(key) for name, key in old.items()}
+    anatomy = value_at(plain, "tissue", "anatomy")
+    if isinstance(anatomy, dict):
+        anatomy.setdefault("territory", {"value": OLD_TERRITORY, "source": "built in", "status": "assumed"})
+    for arm in _items(plain, "arms"):
+        for treatment in _items(arm, "treatments"):
+            procedure = value_at(treatment, "tace")
+            if isinstance(procedure, dict):
+                procedure.setdefault("depot", depot)
+    return plain
+
+
+def _items(raw: Any, key: str) -> list[Any]:
+    """Items of a list in a tree that may be faulty."""
+    found = value_at(raw, key)
+    return found if isinstance(found, list) else []
 
 
 def is_spatial(source: str | Path, root: str | Path | None = None) -> bool:

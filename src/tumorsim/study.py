@@ -230,7 +230,9 @@ def _in_order(problems: Sequence[Problem], entry: str) -> list[Problem]:
     return sorted(problems, key=lambda p: (p.file != entry, p.file, p.line, p.column))
 
 
-def read_text(text: str, cls: type[S], check: Check, shown: str) -> S:
+def read_text(
+    text: str, cls: type[S], check: Check, shown: str, renew: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+) -> S:
     """Study of a resolved text, e.g. from a result; reads no file and no library.
 
     Parameters
@@ -241,6 +243,8 @@ def read_text(text: str, cls: type[S], check: Check, shown: str) -> S:
         As in `resolve`.
     shown
         What the text is called in messages.
+    renew
+        What brings the tree of an older text up to date.
 
     Raises
     ------
@@ -256,6 +260,8 @@ def read_text(text: str, cls: type[S], check: Check, shown: str) -> S:
         raise refuse(mark, "is no resolved scenario (JSON with one entry a key)") from None
     if not isinstance(plain, dict):
         raise refuse(mark, "is no resolved scenario (a JSON object)")
+    if renew is not None:
+        plain = renew(plain)
     blocks: dict[str, Any] = {}
     try:
         study = cls.model_validate(plain, context=blocks)

@@ -86,7 +86,7 @@ def test_time_to_the_first_division_is_exponential() -> None:
 def test_competing_deaths_have_their_shares() -> None:
     rules = make_rules(
         growth={"growth_rate": 0.0, "turnover_rate": 0.2}, oxygen={"necrosis_rate": 0.5},
-        penetration={"depot_kill_rate": 0.4, "depot_ec50": 100.0},
+        depot={"kill_rate": 0.4, "ec50": 100.0},
     )  # fmt: skip
     state = blank_state(30, 30, 30, 60_000)
     state.fields.oxygen[:], state.fields.depot[:] = 0.5, 300.0

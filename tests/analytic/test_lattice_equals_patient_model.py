@@ -108,7 +108,7 @@ def on_the_lattice(by: lattice.Rules, seed: int) -> np.ndarray:
 def test_the_stirred_lattice_equals_the_patient_model(replicates: int) -> None:
     who = twins.patient((PRODUCT,), **RATES)
     contacts = {"engagement_rate": 1e4, "release_rate": 0.0}
-    by = twins.rules(who, contact=contacts, penetration={"depot_ec50": 1.0}, signals={"interferon_half_effect": 1.0})
+    by = twins.rules(who, contact=contacts, signals={"interferon_half_effect": 1.0})
     expected = patient_model(who)
     found = np.array([on_the_lattice(by, seed) for seed in range(replicates)])
     error = found.std(axis=0, ddof=1) / np.sqrt(replicates)

@@ -253,6 +253,18 @@ def test_the_depot_fades_with_the_days_since_the_session() -> None:
     assert not found[2].any()
 
 
+def test_fading_the_depot_is_solving_it_again() -> None:
+    rules = cases.make_rules()
+    state, vessels, lymphocytes = cases.random_state((5, 8, 9), 5)
+    supply = supply_of(state, rules)
+    supply.solve_signals(state, vessels, lymphocytes, depot_now(rules, 0.0))
+    for _ in range(6):
+        supply.fade_depot(state, 0.5)
+    faded = state.fields.depot.copy()
+    supply.solve_signals(state, vessels, lymphocytes, depot_now(rules, 3.0))
+    np.testing.assert_allclose(faded, state.fields.depot, rtol=1e-7)
+
+
 def test_mature_vessels_bring_more() -> None:
     mean = []
     for maturity in (0.3, 0.9):

@@ -19,7 +19,7 @@ from vessel_twins import EMBOLISED, LOST, OPEN, TUMOUR, VESSEL, make_rules
 
 from tumorsim.kernels import lattice, network, vessels
 from tumorsim.kernels.lattice import Clock, State
-from tumorsim.lattice.network import TERRITORY, first_network
+from tumorsim.lattice.network import first_network
 from tumorsim.lattice.state import blank, enlarged, grid_of, size_of
 
 LEVEL, TESTS = 1e-3, 12
@@ -288,6 +288,7 @@ def test_sessions_close_their_share_each_for_itself() -> None:
 
 
 # --- the first network ------------------------------------------------------------
+TERRITORY = 300.0  # um
 NETWORKS = [((1, 150, 150), 141.0), ((1, 150, 150), 80.0), ((60, 60, 60), 100.0), ((40, 60, 80), 141.0)]
 
 
@@ -296,7 +297,7 @@ def laid(shape: tuple[int, int, int], spacing: float, inside: float, seed: int) 
     state = blank(grid_of(shape, 20.0))
     within = np.zeros(shape, np.bool_)
     within[tuple(slice(n // 4, n - n // 4) for n in shape)] = True
-    return state, first_network(state, spacing, inside, within.ravel(), seed), within.ravel()
+    return state, first_network(state, spacing, inside, within.ravel(), seed, TERRITORY), within.ravel()
 
 
 @pytest.mark.parametrize(("shape", "spacing"), NETWORKS)
@@ -349,7 +350,7 @@ def test_the_first_network_is_the_seed_s_and_spares_what_is_not_stroma() -> None
     assert not np.array_equal(first.voxel, laid((30, 30, 30), 100.0, 100.0, 2)[1].voxel)
     state = blank(grid_of((30, 30, 30), 20.0))
     state.voxels.kind[::2] = TUMOUR
-    found = first_network(state, 100.0, 100.0, np.zeros(27_000, np.bool_), 1)
+    found = first_network(state, 100.0, 100.0, np.zeros(27_000, np.bool_), 1, TERRITORY)
     assert set(found.voxel.tolist()) == {voxel for voxel in first.voxel.tolist() if voxel % 2}
     assert np.count_nonzero(state.voxels.kind == TUMOUR) == 13_500
     with pytest.raises(ValueError, match="at least two voxels"):

@@ -13,6 +13,7 @@ from tumorsim.kernels import cycle, layout
 from tumorsim.kernels.lattice import TISSUE, Clock, Fields, Grid, Lineage, Lymphocytes, Rules, State, Vessels, Voxels
 from tumorsim.params.disease import Disease
 from tumorsim.params.drug import DrugModel
+from tumorsim.params.packing import no_depot
 
 # What stands on the page, in its own numbers.
 STROMA, TUMOUR, DEAD = 0, 1, 2
@@ -26,7 +27,7 @@ WAYS = sorted(
 TISSUE_VALUES = {
     "oxygen": {"normal_oxygen": 40.0, "necrosis_oxygen": 1.0, "necrosis_rate": 0.5},
     "signals": {"interferon_half_effect": 0.05, "mhc_restoration_rate": 0.3},
-    "penetration": {"depot_kill_rate": 0.4, "depot_ec50": 100.0},
+    "depot": {"kill_rate": 0.4, "ec50": 100.0},
 }
 
 
@@ -69,20 +70,20 @@ def make_rules(**changes: dict[str, float]) -> Rules:
     disease = Disease.model_validate(library.tree("diseases", "hcc").plain())
     drug = DrugModel.model_validate(library.tree("drugs", "sorafenib").plain())
     traits, tissue = np.zeros(1, layout.TRAITS), np.zeros(1, TISSUE)
-    drugs = np.zeros(1, layout.DRUG)
+    drugs, depot = np.zeros(1, layout.DRUG), no_depot()
     for name in ("growth", "resistance", "vessels", "trafficking", "suppression", "memory"):
         traits[name][0] = tuple(getattr(disease, name).values())
     for name, value in zip(drug.KERNEL._fields, drug.values(), strict=True):
         drugs[name] = value
     for process, values in (*TISSUE_VALUES.items(), *changes.items()):
-        owner = tissue if process in TISSUE.names else traits
+        owner = depot if process == "depot" else (tissue if process in TISSUE.names else traits)[process]
         for name, value in values.items():
-            owner[process][name] = value
+            owner[name] = value
     patient = layout.Patient(
         traits[0], drugs, np.zeros(0, layout.PRODUCT), np.zeros(0, layout.PROCEDURE),
         np.zeros(1, layout.INTAKE), np.zeros(0, layout.SLOT),
     )  # fmt: skip
-    return Rules(tissue[0], patient)
+    return Rules(tissue[0], patient, depot[0])
 
 
 def random_state(shape: tuple[int, int, int], seed: int, cells: int, capacity: int = 4096) -> State:
@@ -151,7 +152,7 @@ class Twin:
 
     def __init__(self, state: State, clock: Clock, rules: Rules, killed: Any) -> None:
         self.grid, self.clock, self.killed = state.grid, clock, killed
-        self.traits_of_patient, self.tissue = rules.patient.traits, rules.tissue
+        self.traits_of_patient, self.tissue, self.drug_left = rules.patient.traits, rules.tissue, rules.depot
         self.voxels = Voxels(*(array.copy() for array in state.voxels))
         self.lineage = Lineage(*(array.copy() for array in state.lineage))
         self.fields = state.fields
@@ -179,7 +180,7 @@ class Twin:
         """Rates of the events and of the changes of one cell."""
         traits, block = self.voxels.traits[self.at(place)], self.block(place)
         g, r, v = (self.traits_of_patient[name] for name in ("growth", "resistance", "vessels"))
-        o2, s, p = (self.tissue[name] for name in ("oxygen", "signals", "penetration"))
+        o2, s, p = self.tissue["oxygen"], self.tissue["signals"], self.drug_left
         births_s, births_r, kill_s, kill_r, sprout_s, _, _, _ = self.fields.effects[block]
         oxygen, depot, interferon = (
             self.fields.oxygen[self.at(place)], self.fields.depot[block], self.fields.interferon[block]
@@ -190,7 +191,7 @@ class Twin:
         growth = g["growth_rate"] * ((1.0 - r["fitness_cost"]) if resistant else 1.0)
         division = growth * local / normal * (1.0 - (births_r if resistant else births_s)) + g["turnover_rate"]
         starving = o2["necrosis_rate"] * (oxygen < o2["necrosis_oxygen"])
-        from_depot = p["depot_kill_rate"] * depot / (depot + p["depot_ec50"])
+        from_depot = p["kill_rate"] * depot / (depot + p["ec50"])
         events = [division, g["turnover_rate"], kill_r if resistant else kill_s, starving, from_depot]
         stress = births_s + sprout_s - births_s * sprout_s
         switching = r["switch_off_rate"] if resistant else r["switch_on_rate"] * stress

@@ -17,6 +17,7 @@ from tumorsim.kernels import lattice, layout, motility
 from tumorsim.kernels import random as streams
 from tumorsim.params.cell_product import CellModel
 from tumorsim.params.disease import Disease
+from tumorsim.params.packing import no_depot
 
 Array = np.ndarray
 HCC = Disease.model_validate(library.tree("diseases", "hcc").plain())
@@ -59,7 +60,7 @@ def rules(who: layout.Patient | None = None, **changes: dict[str, float]) -> lat
     for process in lattice.TISSUE.names or ():
         for name, value in {**TISSUE.get(process, {}), **changes.get(process, {})}.items():
             rows[process][name] = value
-    return lattice.Rules(rows[0], who or patient())
+    return lattice.Rules(rows[0], who or patient(), no_depot()[0])
 
 
 def clock_at(step: int, seed: int = 2**63 + 11, dt: float = 1.0 / 24.0) -> lattice.Clock:

@@ -44,9 +44,9 @@ SIGNALS = {
 }  # fmt: skip
 PENETRATION = {
     "drug_diffusivity": 100.0 * PER_DAY, "drug_exchange": 3000.0, "drug_loss_rate": 40.0,
-    "depot_diffusivity": 10.0 * PER_DAY, "depot_loss_rate": 24.0, "depot_concentration": 5000.0,
-    "depot_fall_rate": 0.055,
+    "depot_diffusivity": 10.0 * PER_DAY, "depot_loss_rate": 24.0,
 }  # fmt: skip
+DEPOT = layout.Depot(concentration=5000.0, fall_rate=0.055, kill_rate=1.0, ec50=1000.0)
 
 
 def grid_of(shape: tuple[int, int, int], factor: int = 2, spacing: float = 20.0) -> Grid:
@@ -77,6 +77,7 @@ def make_rules(drugs: int = 1, **changes: dict[str, float]) -> Rules:
             np.zeros(drugs, layout.INTAKE),
             np.zeros(0, layout.SLOT),
         ),
+        np.array([DEPOT], layout.DEPOT)[0],
     )
 
 

@@ -22,7 +22,7 @@ QUIET = {
     "resistance": {"switch_on_rate": 0.0, "switch_off_rate": 0.0},
     "oxygen": {"necrosis_rate": 0.0},
     "signals": {"mhc_restoration_rate": 0.0},
-    "penetration": {"depot_kill_rate": 0.0},
+    "depot": {"kill_rate": 0.0},
 }
 SHAPES = [(1, 9, 7), (4, 5, 6), (7, 3, 5), (3, 1, 8)]
 
@@ -198,14 +198,14 @@ def test_the_ceilings_are_above_all_rates() -> None:
     """What spares most cells their rates must not cut off any of them."""
     rng, closest = np.random.default_rng(5), 0.0
     rules = make_rules(**LIVELY)
-    host, tissue = rules.patient.traits, rules.tissue
+    host, tissue, depot = rules.patient.traits, rules.tissue, rules.depot
     for traits, _ in itertools.product(range(8), range(200)):
         effects = rng.random((3, 8)) * (rng.random((3, 1)) < 0.7)
-        oxygen, depot, interferon = rng.choice([0.0, 0.5, 40.0, 1e9]), rng.choice([0.0, 1e9]), rng.choice([0.0, 1e9])
-        most = cycle.most_events(effects, host, tissue)
+        oxygen, level, interferon = rng.choice([0.0, 0.5, 40.0, 1e9]), rng.choice([0.0, 1e9]), rng.choice([0.0, 1e9])
+        most = cycle.most_events(effects, host, tissue, depot)
         for row in effects:
             local = cycle.effects_at(row.reshape(1, 8), 0)
-            share = sum(cycle.event_rates(traits, oxygen, depot, local, host, tissue)) / most
+            share = sum(cycle.event_rates(traits, oxygen, level, local, host, tissue, depot)) / most
             assert share <= 1.0
             closest = max(closest, share)
             changes = cycle.change_rates(traits, interferon, local, host, tissue)

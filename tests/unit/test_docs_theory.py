@@ -17,7 +17,7 @@ from tumorsim.params.growth import Growth
 from tumorsim.params.host import Hazards, Liver
 from tumorsim.params.immunity import Memory, Suppression, Trafficking
 from tumorsim.params.resistance import Resistance
-from tumorsim.params.tace import TaceModel
+from tumorsim.params.tace import Depot, TaceModel
 from tumorsim.params.vessels import Vessels
 from tumorsim.scenario import load
 from tumorsim.units import DIMENSIONS
@@ -39,9 +39,9 @@ PROCESSES = {
     "hazards": (Hazards,),
     "burden": (Burden,),
     "tace": (TaceModel,),
-    "lattice-fields": (tissue.Oxygen, tissue.Signals, tissue.Penetration),
-    "lattice-vessels": (tissue.Network,),
-    "lattice-cells": (tissue.Oxygen, tissue.Signals, tissue.Penetration),
+    "lattice-fields": (tissue.Oxygen, tissue.Signals, tissue.Penetration, Depot),
+    "lattice-vessels": (tissue.Network, tissue.Anatomy),
+    "lattice-cells": (tissue.Oxygen, tissue.Signals, Depot),
     "lattice-lymphocytes": (tissue.Motility, tissue.Contact, tissue.Network),
 }
 LETTERS = {  # every page numbers its equations with its own letter

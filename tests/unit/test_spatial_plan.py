@@ -66,7 +66,7 @@ def test_volume_and_cells_are_those_of_the_seeded_lattice(study, tumour, extent,
     seeded = Tumour(start.tumour, start.diameter, start.cell_fraction, 0.0, 0, 0.0, 1.0)
     within = inside(state, seeded)
     assert tumour_volume(lattice, start) == pytest.approx(within.sum() * lattice.spacing**3, rel=0.03)
-    vessels = first_network(state, start.vessel_spacing, start.vessel_spacing_inside, within, 1)
+    vessels = first_network(state, start.vessel_spacing, start.vessel_spacing_inside, within, 1, 300.0)
     assert expected_vessels(lattice, start) == pytest.approx(vessels.ident.size, rel=0.15)
     stroma = np.count_nonzero(within & (state.voxels.kind == 0))
     assert expected_cells(lattice, start) == pytest.approx(start.cell_fraction * stroma, rel=0.03)

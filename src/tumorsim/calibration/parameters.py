@@ -208,12 +208,14 @@ def with_values(plain: dict[str, Any], parameters: Sequence[Parameter], values: 
 EFFORTS = ("screening", "optimise", "winner", "posterior", "recovery")
 # what tells people about a value and decides no number
 _WORDS = frozenset({"title", "description", "label", "note", "source", "status", "range", "interval", "weight", "kind"})
+# blocks that only the lattice reads: they decide no number of a trial
+_LATTICE = frozenset({"depot"})
 
 
 def digest_of(made: Calibration) -> str:
     """SHA-256 of what decides an evaluation.
 
-    The meaning of the file and of every scenario it uses, without words for people,
+    The meaning of the file and of every scenario it uses, without words for people and blocks of the lattice,
     without the present values of the free parameters (shipping the fitted values does not
     make a calibration another one) and without the effort of the stages (a search may go
     on longer than was first asked for).
@@ -233,7 +235,7 @@ def digest_of(made: Calibration) -> str:
 
 def _meaning(plain: Any) -> Any:
     if isinstance(plain, dict):
-        return {key: _meaning(child) for key, child in plain.items() if key not in _WORDS}
+        return {key: _meaning(child) for key, child in plain.items() if key not in _WORDS | _LATTICE}
     return [_meaning(child) for child in plain] if isinstance(plain, list) else plain
 
 

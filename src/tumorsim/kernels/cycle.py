@@ -83,7 +83,7 @@ def oxygen_factor(oxygen, normal_oxygen, host):
 
 
 @kernel
-def event_rates(traits, oxygen, depot, effects, host, tissue):
+def event_rates(traits, oxygen, level, effects, host, tissue, depot):
     """Rates (1/day) of division and of death by turnover, drug, hypoxia and depot (eqs S5 and S6).
 
     Parameters
@@ -92,21 +92,23 @@ def event_rates(traits, oxygen, depot, effects, host, tissue):
         Bits of the cell.
     oxygen
         mmHg in its voxel.
-    depot
+    level
         nmol/L of the drug of TACE in its block.
     effects
         What systemic drugs do in its block (`layout.DrugEffects`).
     host, tissue
         Records TRAITS of the patient and TISSUE.
+    depot
+        Record DEPOT: what the drug of TACE does.
     """
-    g, o2, p = host.growth, tissue.oxygen, tissue.penetration
+    g, o2 = host.growth, tissue.oxygen
     rate, inhibition, drug = g.growth_rate, effects.births_sensitive, effects.killing_sensitive
     if traits & RESISTANT:
         rate *= 1.0 - host.resistance.fitness_cost
         inhibition, drug = effects.births_resistant, effects.killing_resistant
     division = growth.birth_rate(rate, oxygen_factor(oxygen, o2.normal_oxygen, host), inhibition) + g.turnover_rate
     hypoxia = o2.necrosis_rate if oxygen < o2.necrosis_oxygen else 0.0
-    return division, g.turnover_rate, drug, hypoxia, pharmacology.emax(p.depot_kill_rate, depot, p.depot_ec50)
+    return division, g.turnover_rate, drug, hypoxia, pharmacology.emax(depot.kill_rate, level, depot.ec50)
 
 
 @kernel
@@ -123,11 +125,11 @@ def change_rates(traits, interferon, effects, host, tissue):
 
 
 @kernel
-def most_events(effects, host, tissue):
+def most_events(effects, host, tissue, depot):
     """What `event_rates` nowhere exceed in sum, 1/day, under these (block, 8) effects."""
     g, normal = host.growth, vessels.oxygenation(1.0, host.vessels)
     plenty = growth.hypoxic_birth_factor(1.0, normal, g.hypoxia_half_effect)  # oxygenation ends at one
-    dying = g.turnover_rate + tissue.oxygen.necrosis_rate + tissue.penetration.depot_kill_rate
+    dying = g.turnover_rate + tissue.oxygen.necrosis_rate + depot.kill_rate
     strongest = 0.0
     for block in range(effects.shape[0]):
         here = effects_at(effects, block)
@@ -210,13 +212,13 @@ def decide_cells(state, clock, rules, fates, first, last):
         (voxel,) uint8, filled: a fate of `lattice.FATES`, or SWITCHES or REGAINS_MHC of a cell that lives on.
     """
     # Bound outside of the loop: a tuple with arrays costs a count of references for each array and use.
-    grid, voxels, host, tissue = state.grid, state.voxels, rules.patient.traits, rules.tissue
+    grid, voxels, host, tissue, depot = state.grid, state.voxels, rules.patient.traits, rules.tissue, rules.depot
     kind, load, traits, ident = voxels.kind, voxels.load, voxels.traits, voxels.ident
-    oxygen, depot, interferon = state.fields.oxygen, state.fields.depot, state.fields.interferon
+    oxygen, levels, interferon = state.fields.oxygen, state.fields.depot, state.fields.interferon
     local_effects, intent, plane = state.fields.effects, voxels.intent, grid.ny * grid.nx
     sheet = grid.by * grid.bx
     own_blocks = local_effects[first // grid.factor * sheet : ((last - 1) // grid.factor + 1) * sheet]
-    events, changes = most_events(own_blocks, host, tissue), most_changes(host, tissue)
+    events, changes = most_events(own_blocks, host, tissue, depot), most_changes(host, tissue)
     intent[first * plane : last * plane] = NO_WAY
     fates[first * plane : last * plane] = ALIVE
     for z in range(first, last):
@@ -231,7 +233,7 @@ def decide_cells(state, clock, rules, fates, first, last):
                     continue  # nothing happens to most cells, whatever their rates
                 block = block_of(z, y, x, grid)
                 effects, own = effects_at(local_effects, block), traits[voxel]
-                rates = event_rates(own, oxygen[voxel], depot[block], effects, host, tissue)
+                rates = event_rates(own, oxygen[voxel], levels[block], effects, host, tissue, depot)
                 event = first_event(event_draw, rates, clock.dt)
                 if event > DIVISION:
                     fates[voxel] = event

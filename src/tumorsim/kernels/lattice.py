@@ -141,6 +141,7 @@ class Rules(NamedTuple):
 
     tissue: Records  # record TISSUE
     patient: Any  # `layout.Patient`: traits, drugs, products, ...
+    depot: Records  # record `layout.DEPOT` of the last session that left a drug
 
 
 # --- directions: the 26 neighbours, faces first, then edges, then corners -----------

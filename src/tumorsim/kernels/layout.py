@@ -136,6 +136,13 @@ class CellProduct(NamedTuple):
     cytostatic_share: float
 
 
+class Depot(NamedTuple):
+    concentration: float
+    fall_rate: float
+    kill_rate: float
+    ec50: float
+
+
 class Tace(NamedTuple):
     complete_probability: float
     complete_survival: float
@@ -209,7 +216,9 @@ def record(declared: type, *more: tuple[str, str]) -> np.dtype[np.void]:
 DRUG = record(Drug, ("until_progression", "f8"))
 PRODUCT = record(CellProduct, ("until_progression", "f8"))
 QUANTILES = 129  # points of the tabulated necrosis law
-PROCEDURE = row_type([*record(Tace).descr, ("necrosis_quantiles", "f8", (QUANTILES,))])  # of the Beta law
+DEPOT = record(Depot)
+# of the Beta law; what a session leaves in the vessels it closes
+PROCEDURE = row_type([*record(Tace).descr, ("necrosis_quantiles", "f8", (QUANTILES,)), ("depot", DEPOT)])
 TRAITS = row_type(
     [
         ("growth", record(Growth)),

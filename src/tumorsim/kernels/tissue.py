@@ -47,10 +47,6 @@ class Penetration(NamedTuple):
     drug_loss_rate: float
     depot_diffusivity: float
     depot_loss_rate: float
-    depot_concentration: float
-    depot_fall_rate: float
-    depot_kill_rate: float
-    depot_ec50: float
 
 
 class Motility(NamedTuple):

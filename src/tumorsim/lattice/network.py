@@ -19,7 +19,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-TERRITORY = 300.0  # um across the tissue whose capillaries one arteriole feeds; no measurement
 BEND_RADIUS = 1000.0  # um, smallest radius of curvature
 IN_PLANE = 0.01  # of the vessels of one slice; the others cross it
 IN_PLANE_LENGTH = 200.0  # um
@@ -33,7 +32,7 @@ _Z, _Y, _X, _COSINE, _AZIMUTH, _BEND_SIDE, _BEND, _FLAT = range(8)
 
 
 def first_network(
-    state: State, spacing: float, spacing_inside: float, within: Mask, seed: int, territory: float = TERRITORY
+    state: State, spacing: float, spacing_inside: float, within: Mask, seed: int, territory: float
 ) -> Vessels:
     """Lay capillaries through the stroma and mark their voxels (eq. N9).
 
@@ -51,7 +50,7 @@ def first_network(
     seed
         Of the replicate.
     territory
-        um across a segment.
+        um across the tissue that one arteriole feeds: a segment.
 
     Returns
     -------
@@ -163,7 +162,7 @@ def _thinned(path: Ints) -> Ints:
 
 
 def _segments(voxels: Ints, grid: Grid, territory: float, seed: int) -> Ints:
-    """Segment of each vessel voxel: that of the nearest arteriole, of which each cube of tissue has one."""
+    """Segment of each vessel voxel: that of the nearest arteriole, of which each box of tissue has one (eq. N10)."""
     shape = np.array([grid.nz, grid.ny, grid.nx])
     cubes = np.maximum(1, np.round(shape * grid.spacing / territory)).astype(np.int64)
     cube = np.stack(np.unravel_index(np.arange(cubes.prod()), cubes), axis=1)

@@ -208,6 +208,15 @@ class Supply:
         }[name]
         return _law(decay, decay, 0.0, 0.0)
 
+    def fade_depot(self, state: State, days: float) -> None:
+        """Let the depot fade by X8 while vessels stay: its field is in proportion to what they hold (eq. X3).
+
+        Between two solves of the fields lipiodol would otherwise hold its drug for hours that it has not.
+        """
+        rate = float(self.rules.depot.fall_rate)
+        if rate > 0.0:
+            state.fields.depot[:] *= np.exp(-rate * days)
+
     # --- what drugs do --------------------------------------------------------------------
 
     def update_effects(self, state: State, y: Floats) -> None:
@@ -243,9 +252,8 @@ def edge_widths(grid: Grid) -> tuple[float, float, float]:
 
 
 def depot_now(rules: Rules, days: float) -> float:
-    """Drug in embolised vessels so many days after the session, nmol/L (eq. X8)."""
-    p = rules.tissue.penetration
-    return float(p.depot_concentration * np.exp(-p.depot_fall_rate * days))
+    """Drug in embolised vessels so many days after the session that left it, nmol/L (eq. X8)."""
+    return float(rules.depot.concentration * np.exp(-rules.depot.fall_rate * days))
 
 
 def _law(decay: float, secretion: float, rate: float, level: float) -> BlockLaw:

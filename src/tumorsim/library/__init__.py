@@ -208,6 +208,9 @@ def entry(name: str) -> LibraryEntry:
     block = next((cls for cls, folder in LIBRARY.items() if folder == kind), None)
     rows = []
     for path, field in parameters_of(block) if block is not None else ():
+        process = path.rpartition(".")[0]
+        if process and _at(plain, process) is None:
+            continue  # the entry goes without the block
         extra: Any = field.json_schema_extra
         rows.append(_row(path, _at(plain, path), field, DIMENSIONS[extra["dimension"]].internal, extra))
     if block is None:

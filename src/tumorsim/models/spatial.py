@@ -23,13 +23,14 @@ from tumorsim.lattice.network import first_network
 from tumorsim.lattice.seeding import Tumour, inside, seed_tumour
 from tumorsim.lattice.state import arrays_of, bids_for, blank, callers_for, enlarged, grid_of, size_of, state_from
 from tumorsim.lattice.supply import Supply, depot_now
+from tumorsim.params.packing import no_depot
 
 BODY_STEPS = 4  # Runge-Kutta steps an hour of the body
 _SOON = 1e-9  # of a step: a dose due at the beginning of a step is not put off by rounding
 _MOST_CELLS = (1 << 32) - 1  # ids are 32-bit numbers
 # what a checkpoint holds beside arrays
 _NUMBERS = (
-    "step", "next_vessel", "next_segment", "next_dose", "sessions", "session_day", "reopened", "births",
+    "step", "next_vessel", "next_segment", "next_dose", "sessions", "depot_of", "depot_day", "reopened", "births",
     "weight",
 )  # fmt: skip
 Counts = NDArray[np.int64]
@@ -55,6 +56,8 @@ class Plan:
         What is seeded.
     vessel_spacing, vessel_spacing_inside
         um between vessels outside and inside of the tumour.
+    territory
+        um across the tissue that one arteriole feeds.
     lesion_volume
         mL of the lesion that the lattice is a sample of.
     memory
@@ -74,6 +77,7 @@ class Plan:
     tumour: Tumour
     vessel_spacing: float
     vessel_spacing_inside: float
+    territory: float
     lesion_volume: float
     memory: float
 
@@ -109,7 +113,7 @@ class SpatialModel:
         self.used = {"lymphocytes": 0, "vessels": 0, "lineage": 0}
         self.next_vessel = self.next_segment = 0
         self.next_dose = self.sessions = 0
-        self.session_day = 0.0
+        self.depot_of, self.depot_day = -1, 0.0  # procedure that left the drug in embolised vessels, and when
         self.reopened = False
         effectors = plan.products.size + 1
         self.births = 0
@@ -134,14 +138,14 @@ class SpatialModel:
         self.intake["start"] = math.inf
         self._slots = np.zeros(1, layout.SLOT)
         patient = layout.Patient(p.traits[0], p.drugs, p.products, p.procedures, self.intake, self._slots)
-        self.rules = Rules(p.tissue[0], patient)
+        self.rules = Rules(p.tissue[0], patient, no_depot()[0])
 
     def _first_state(self) -> State:
         p = self.plan
         grid = grid_of(p.shape, p.spacing)
         state = blank(grid)
         within = inside(state, p.tumour)
-        vessels = first_network(state, p.vessel_spacing, p.vessel_spacing_inside, within, self.seed)
+        vessels = first_network(state, p.vessel_spacing, p.vessel_spacing_inside, within, self.seed, p.territory)
         self.used["vessels"] = int(vessels.ident.size)
         self.next_vessel = self.used["vessels"]
         self.next_segment = int(vessels.segment.max(initial=-1)) + 1
@@ -218,11 +222,20 @@ class SpatialModel:
         """One session of TACE; on demand (``limit`` above zero) only while tumour is left and sessions are."""
         if limit > 0.0 and (self.sessions >= limit or not (self.state.voxels.kind == lattice.TUMOUR).any()):
             return False
-        fraction = float(self.plan.procedures[procedure]["embolised_fraction"])
+        record = self.plan.procedures[procedure]
+        fraction = float(record["embolised_fraction"])
         network.embolise(self.state, self.used["vessels"], self.sessions, fraction, self.clock)
         self.sessions += 1
-        self.session_day = self.day
+        if record["depot"]["concentration"] > 0.0:  # a session without a drug takes nothing from an earlier one
+            self.depot_of, self.depot_day = procedure, self.day
+            self._take_depot()
         return True
+
+    def _take_depot(self) -> None:
+        """Let the kernels see the depot of the last session that left a drug."""
+        if self.depot_of >= 0:
+            self.rules = self.rules._replace(depot=self.plan.procedures[self.depot_of]["depot"])
+            self.supply.rules = self.rules
 
     def _advance_body(self) -> None:
         """Phase: drugs, effectors in blood and organs, memory; antigen comes from the dead of the lesion."""
@@ -237,11 +250,13 @@ class SpatialModel:
             if not balance.converged:
                 raise LatticeError(self._told(f"oxygen did not come into balance (residual {balance.residual:.1g})"))
             self.supply.solve_signals(self.state, self.used["vessels"], self.used["lymphocytes"], self._depot())
+        else:
+            self.supply.fade_depot(self.state, self.plan.dt)
         self.supply.update_effects(self.state, self.y)
 
     def _depot(self) -> float:
         """Drug in embolised vessels, nmol/L."""
-        return depot_now(self.rules, self.day - self.session_day) if self.sessions else 0.0
+        return depot_now(self.rules, self.day - self.depot_day)
 
     def _blood(self) -> NDArray[np.float64]:
         """Cells in blood of every product, then memory CD8 T cells."""
@@ -385,3 +400,4 @@ class SpatialModel:
         for name in _NUMBERS:
             setattr(self, name, numbers[name])
         self._make_scratch()
+        self._take_depot()

@@ -200,7 +200,7 @@ class Process(Block):
     """
 
     KERNEL: ClassVar[type | None] = None
-    # fields that describe the block and are no parameter (name, label, ...)
+    # fields that are no parameter: what describes the block (name, label, ...), and blocks within it
     DESCRIPTION: ClassVar[frozenset[str]] = frozenset()
 
     @field_validator("*", mode="before")
@@ -248,7 +248,8 @@ class Process(Block):
     def dump(self) -> dict[str, Any]:
         """Plain mapping that reads back to the same bits."""
         described = [name for name in type(self).model_fields if name in self.DESCRIPTION]
-        out: dict[str, Any] = {name: getattr(self, name) for name in described}
+        # a block that is not there is not written, as in texts older than the block
+        out: dict[str, Any] = {name: getattr(self, name) for name in described if getattr(self, name) is not None}
         for name in self.names():
             parameter: Parameter = getattr(self, name)
             dimension = self._extra(name)["dimension"]

@@ -29,12 +29,18 @@ def typical(dtype: np.dtype[np.void], definitions: Sequence[Process]) -> Records
     return records(dtype, np.array([definition.values() for definition in definitions]))
 
 
+def no_depot() -> Records:
+    """Depot without a drug, which kills nothing. Shape (1,)."""
+    return records(layout.DEPOT, np.array([layout.Depot(concentration=0.0, fall_rate=0.0, kill_rate=0.0, ec50=1.0)]))
+
+
 def procedure(model: TaceModel) -> Records:
     """One procedure with its law of necrosis as quantiles of a Beta law (eq. T2)."""
     out = records(layout.PROCEDURE, np.array([model.values()]))
     mean, sd = model.necrosis_mean.value, model.necrosis_sd.value
     concentration = mean * (1.0 - mean) / sd**2 - 1.0
     share = np.linspace(0.0, 1.0, layout.QUANTILES)
+    out["depot"] = no_depot() if model.depot is None else typical(layout.DEPOT, [model.depot])
     out["necrosis_quantiles"] = special.betaincinv(mean * concentration, (1.0 - mean) * concentration, share)
     return out
 

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from tumorsim.kernels import layout
 from tumorsim.params.base import Parameter, Process, quantity
+
+
+class Depot(Process):
+    """Drug that a session leaves in the vessels it closes; only the lattice sees it (docs/theory/lattice-fields.md)."""
+
+    KERNEL = layout.Depot
+
+    concentration: Parameter = quantity(
+        "concentration", "C_dep", "Drug in embolised vessels on the day of the session.", ge=0
+    )
+    fall_rate: Parameter = quantity("rate", "k_fdep", "Its fall in embolised vessels.", ge=0)
+    kill_rate: Parameter = quantity(
+        "rate", "k_kdep", "Largest rate at which it kills tumour cells, whatever their clone.", ge=0, le=24
+    )
+    ec50: Parameter = quantity("concentration", "C_kdep", "Concentration at half of that rate.", gt=0)
 
 
 class TaceModel(Process):
     """One session of TACE (docs/theory/tace.md)."""
 
     KERNEL = layout.Tace
-    DESCRIPTION = frozenset({"name", "label"})
+    DESCRIPTION = frozenset({"name", "label", "depot"})
 
     name: str
     label: str
@@ -30,3 +47,4 @@ class TaceModel(Process):
     )
     liver_cost: Parameter = quantity("dimensionless", "dL", "Liver reserve lost.", ge=0, le=0.5)
     mortality: Parameter = quantity("dimensionless", "p_die", "Probability of death by the procedure.", ge=0, le=0.2)
+    depot: Depot | None = Field(None, description="Drug left in closed vessels; none for embolisation alone.")

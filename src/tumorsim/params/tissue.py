@@ -67,14 +67,6 @@ class Penetration(Process):
     drug_loss_rate: Parameter = quantity("rate", "k_lD", "Loss of systemic drug in tissue.", gt=0)
     depot_diffusivity: Parameter = quantity("diffusivity", "D_dep", "Diffusivity of the drug left by TACE.", gt=0)
     depot_loss_rate: Parameter = quantity("rate", "k_ldep", "Loss of that drug in tissue.", gt=0)
-    depot_concentration: Parameter = quantity(
-        "concentration", "C_dep", "That drug in embolised vessels on the day of the session.", ge=0
-    )
-    depot_fall_rate: Parameter = quantity("rate", "k_fdep", "Its fall in embolised vessels.", ge=0)
-    depot_kill_rate: Parameter = quantity(
-        "rate", "k_kdep", "Largest rate at which it kills tumour cells, whatever their clone.", ge=0, le=24
-    )
-    depot_ec50: Parameter = quantity("concentration", "C_kdep", "Concentration at half of that rate.", gt=0)
 
 
 class Motility(Process):
@@ -126,7 +118,10 @@ class Network(Process):
 
 
 class Anatomy(Process):
-    """Where vessels are before treatment; the kernel never sees it: starts take their defaults from it."""
+    """Where vessels are before treatment; the kernel never sees it.
+
+    Distances between vessels are what a start takes unless it says otherwise.
+    """
 
     vessel_spacing: Parameter = quantity(
         "length", "s_v", "Mean distance between vessels outside of the tumour.", gt=0, le=5000
@@ -134,6 +129,10 @@ class Anatomy(Process):
     vessel_spacing_inside: Parameter = quantity(
         "length", "s_vT", "Mean distance between vessels inside of the tumour.", gt=0, le=5000
     )
+    territory: Parameter = quantity(
+        "length", "s_A", "Width of the tissue whose capillaries one arteriole feeds: they are embolised together.",
+        ge=20, le=10000,
+    )  # fmt: skip
 
 
 class TissueModel(Block):
