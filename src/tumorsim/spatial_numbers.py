@@ -40,6 +40,11 @@ def tumour_cells(data: SpatialData) -> FloatArray:
     return np.asarray(np.sum([values(data, name) for name in CLONES], axis=0))
 
 
+def resistant_cells(data: SpatialData) -> FloatArray:
+    """Living drug-resistant tumour cells, antigen-low ones too; (arm, replicate, time)."""
+    return np.asarray(values(data, "resistant") + values(data, "resistant_antigen_low"))
+
+
 def share(part: FloatArray, whole: FloatArray) -> FloatArray:
     """A part over its whole; NaN where there is no whole."""
     found = np.full(whole.shape, np.nan)
@@ -112,9 +117,7 @@ def _at_end(name: str, title: str, scale: float = 1.0) -> Quantity:
 
 
 def _resistant_share(data: SpatialData) -> FloatArray:
-    marked = _last(values(data, "resistant") + values(data, "resistant_antigen_low"))
-    living = _last(tumour_cells(data))
-    return share(marked, living)
+    return share(_last(resistant_cells(data)), _last(tumour_cells(data)))
 
 
 def _most_infiltrating(data: SpatialData) -> FloatArray:

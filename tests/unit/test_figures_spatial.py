@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -317,7 +318,7 @@ def test_fields_show_the_middle_of_the_chosen_day_on_one_scale(view):
 
 
 def test_fields_of_one_arm_go_through_time(view):
-    drawing = figure("fields").draw(view, arm="nk_day_10")
+    drawing = figure("fields").draw(view, said=False, arm="nk_day_10")
     assert [text for text in said(drawing) if text.startswith("day ")] == [f"day {day:g}" for day in SHOTS]
     assert ugliness(drawing) == []
 
@@ -461,7 +462,7 @@ def test_quantities_by_hand(view):
 
 @pytest.mark.parametrize(
     ("value", "text", "signed"),
-    [(12345.0, "12,345", "+12,345"), (-0.5, "−0.5", "−0.5"), (np.nan, "–", "–"), (0.0, "0", "+0")],
+    [(12345.0, "12,345", "+12,345"), (-0.5, "−0.5", "−0.5"), (np.nan, "–", "–"), (0.0, "0", "0")],
 )
 def test_values_in_words(value, text, signed):
     assert shown(value) == text
@@ -581,7 +582,24 @@ def test_an_mp4_gets_every_pixel_of_every_frame(view, tmp_path, monkeypatch):
     size, length = save("animation", view, tmp_path / "a.mp4").read_text().split()
     width, height = map(int, size.split("x"))
     assert width % 2 == height % 2 == 0
-    assert int(length) == 4 * width * height * 3
+    assert int(length) == (4 + 2) * width * height * 3, "the last one stays three times as long"
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_an_mp4_by_a_real_ffmpeg_shows_the_frames(view, tmp_path):
+    path = save("animation", view, tmp_path / "a.mp4", fps=5.0)
+    frames = animation.frames(view, 5.0, "z")
+    height, width = frames[0].shape[:2]
+    command = ["ffmpeg", "-loglevel", "error", "-i", str(path), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    raw = subprocess.run(command, capture_output=True, check=True).stdout
+    shown = np.frombuffer(raw, np.uint8).reshape(-1, height, width, 3).astype(int)
+    # 25 pictures a second, each frame for a fifth of one
+    assert len(shown) == pytest.approx(25 * (4 + 2) / 5.0, abs=2)
+    for number in range(len(frames)):
+        apart = [np.abs(shown[5 * number + 2] - other).mean() for other in frames]
+        assert int(np.argmin(apart)) == number
+        assert apart[number] < 3.0
+    assert np.abs(shown[-1] - frames[-1]).mean() < 3.0
 
 
 def test_a_failing_ffmpeg_is_told(view, tmp_path, monkeypatch):

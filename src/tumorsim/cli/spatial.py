@@ -119,10 +119,10 @@ def _tables(summary: dict[str, Any]) -> list[Table]:
 
 
 def _difference(row: dict[str, Any]) -> str:
-    """Difference from the first arm with its interval; empty where that holds zero."""
+    """Difference from the first arm with its interval; empty where that holds zero, or replicates do not differ."""
     from tumorsim.cli.printing import with_interval
 
     low, high = row["difference_interval"]
-    if low is None or high is None or low <= 0.0 <= high:
+    if low is None or high is None or low <= 0.0 <= high or low == high:
         return ""
     return with_interval(row["difference"], (low, high), None)

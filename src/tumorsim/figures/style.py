@@ -29,6 +29,7 @@ INK, GREY, RULE = "#222222", "#595959", "#CCCCCC"
 WIDTHS = {"single": 3.5, "double": 7.0}
 BODY, SMALL, TINY, HEAD = 7.5, 7.0, 6.0, 9.0
 LINE = 0.155  # inches between lines of BODY text
+SIGNATURE = "signature"  # id of the lines along the lower edge
 FORMATS = ("png", "svg", "pdf")
 
 _RC: dict[str, Any] = {
@@ -186,7 +187,7 @@ def signature(figure: Figure, name: object, who: str, note: str = "") -> None:
         if text_width(figure, rows[1], TINY) > width:
             rows = [first, *wrap(figure, rows[1], width, TINY, 3)]
     for index, row in enumerate(reversed(rows)):
-        write(figure, 0.1, 0.06 + 0.11 * index, row, size=TINY, color=GREY, va="bottom")
+        write(figure, 0.1, 0.06 + 0.11 * index, row, size=TINY, color=GREY, va="bottom", gid=SIGNATURE)
 
 
 def arm_colour(index: int) -> str:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 WIDTH, PER_ROW, GAP = 7.0, 3, 0.1
 DPI = 120
+LAST = 3  # times as long as the others: how it ended
 Frame = NDArray[np.uint8]
 
 
@@ -46,7 +47,7 @@ def draw_frame(view: SpatialView, fps: float, plane: str, shot: int = -1) -> Dra
     data = view.data
     plane = usable_plane(data, plane)
     shot = range(_moments(view))[shot]
-    columns = min(PER_ROW, len(data.arms))
+    columns = 2 if len(data.arms) == 4 else min(PER_ROW, len(data.arms))
     width = min((WIDTH - 0.2 - GAP * (columns - 1)) / columns, 3.4)
     rows, across = middle(data.snapshots[data.arms[0]]["content"][0], plane).shape
     height = width * rows / across
@@ -105,13 +106,13 @@ def gif(made: list[Frame], fps: float, loop: bool = True) -> bytes:
     buffer = io.BytesIO()
     pictures[0].save(
         buffer, format="GIF", save_all=True, append_images=pictures[1:], optimize=False,
-        duration=[each] * (len(pictures) - 1) + [3 * each], **({"loop": 0} if loop else {}),
+        duration=[each] * (len(pictures) - 1) + [LAST * each], **({"loop": 0} if loop else {}),
     )  # fmt: skip
     return buffer.getvalue()
 
 
 def mp4(made: list[Frame], fps: float) -> bytes:
-    """Frames as an MP4 film by ``ffmpeg``.
+    """Frames as an MP4 film by ``ffmpeg``; the last one stays three times as long, as in a GIF.
 
     Raises
     ------
@@ -122,6 +123,7 @@ def mp4(made: list[Frame], fps: float) -> bytes:
     if tool is None:
         raise FigureError("an MP4 needs ffmpeg, which is not installed; write a GIF instead, e.g. animation.gif")
     height, width = made[0].shape[:2]
+    shown = [*made, *made[-1:] * (LAST - 1)]
     with tempfile.TemporaryDirectory() as folder:
         film = Path(folder) / "film.mp4"
         command = [
@@ -129,7 +131,7 @@ def mp4(made: list[Frame], fps: float) -> bytes:
             "-r", f"{fps:g}", "-i", "-", "-pix_fmt", "yuv420p", "-r", "25", "-movflags", "+faststart",
             "-f", "mp4", str(film),
         ]  # fmt: skip
-        done = subprocess.run(command, input=b"".join(one.tobytes() for one in made), capture_output=True, check=False)
+        done = subprocess.run(command, input=b"".join(one.tobytes() for one in shown), capture_output=True, check=False)
         if done.returncode or not film.is_file():
             told = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
             raise FigureError(f"ffmpeg failed: {told[0]}; write a GIF instead, e.g. animation.gif")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
 from tumorsim.figures.base import FigureError, Kind
+from tumorsim.figures.spatial.below import below
+from tumorsim.figures.spatial.courses import Course, courses
 from tumorsim.spatial_variables import SpatialData
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
 
 
 @dataclass(frozen=True)
@@ -22,10 +27,13 @@ class SpatialView:
         Arrays and axes.
     summary
         The stored summary; of it ``spatial`` (the name), ``title`` and ``seed`` are shown.
+    courses
+        What each arm was given and when, by name; empty where it is not known.
     """
 
     data: SpatialData
     summary: Mapping[str, Any] = field(default_factory=dict)
+    courses: Mapping[str, Course] = field(default_factory=dict)
 
 
 class Stored(Protocol):
@@ -39,10 +47,24 @@ class Stored(Protocol):
     def summary(self) -> Mapping[str, Any]:
         """The summary."""
 
+    @property
+    def scenario_text(self) -> str:
+        """The resolved scenario, JSON."""
+
 
 def spatial_view(stored: Stored) -> SpatialView:
     """What figures and the page read, from a stored result."""
-    return SpatialView(stored.data, stored.summary)
+    data = stored.data
+    horizon = float(data.time[-1]) if data.time.size else 0.0
+    return SpatialView(data, stored.summary, courses(stored.scenario_text, horizon))
+
+
+def shown_by(data: SpatialData) -> str:
+    """Heading of the sentences beside a figure: how many replicates, and what the intervals are."""
+    n = len(data.replicate)
+    if n == 1:
+        return "What this replicate shows"
+    return f"What these {n:,} replicates show (mean, 95% interval of Student's t; differences replicate by replicate)"
 
 
 # what a figure can need beside the series, and how to say that it is not there
@@ -64,11 +86,35 @@ class SpatialFigure(Kind[SpatialView]):
         Key of `NEEDS`; empty: the series will do.
     suffixes
         Formats in which it is written; the first is the default.
+    shows
+        ``shows(view, **options)`` gives what the replicates of this study show in it, in sentences.
     """
 
     source: ClassVar[str] = "spatial"
     needs: str = ""
     suffixes: tuple[str, ...] = ("png", "svg", "pdf")
+    shows: Callable[..., list[str]] | None = field(default=None, repr=False)
+
+    def findings(self, view: SpatialView, **options: Any) -> list[str]:
+        """What the replicates show in this figure, in sentences; none where there is nothing to say.
+
+        Raises
+        ------
+        FigureError
+            An unknown option or value.
+        """
+        chosen = self.read(options)
+        return self.shows(view, **chosen) if self.shows and view.data.time.size else []
+
+    def draw(self, view: SpatialView, said: bool = True, **options: Any) -> Drawing:
+        """The figure as `Kind.draw` makes it; with ``said``, `findings` stand below it (a page has them as text)."""
+        from tumorsim.figures.style import journal
+
+        drawing = super().draw(view, **options)
+        if said:
+            with journal():
+                below(drawing, shown_by(view.data), self.findings(view, **options))
+        return drawing
 
     def check(self, view: SpatialView) -> None:
         """Refuse a study that lacks what the figure needs."""

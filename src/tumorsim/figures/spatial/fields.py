@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorsim.figures.base import FigureError, Option
+from tumorsim.figures.spatial import findings
 from tumorsim.figures.spatial.base import SpatialFigure, SpatialView
 from tumorsim.figures.spatial.looks import (
     MOST,
@@ -181,6 +182,7 @@ FIELDS = SpatialFigure(
         "which every voxel secretes. Fields that are zero everywhere are left out."
     ),
     render=draw_fields,
+    shows=findings.oxygen,
     options=(
         Option("day", None, "Day of the nearest snapshot; the last one if not given.", kind=float),
         Option("arm", None, "Name of one arm, to see its snapshots side by side."),

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tumorsim.figures.base import Option
+from tumorsim.figures.spatial import findings
 from tumorsim.figures.spatial.base import SpatialFigure, SpatialView
-from tumorsim.figures.spatial.looks import MOST, day_label, footer, replicates, spread_out
-from tumorsim.figures.spatial.panels import arm_key, finish, key_height, lines
+from tumorsim.figures.spatial.looks import MOST, day_label, footer, replicates, shots_with_effectors, spread_out
+from tumorsim.figures.spatial.panels import arm_key, finish, key_height, lines, what_lines_mean
 from tumorsim.figures.style import GREY, HEAD, SMALL, TINY, canvas, place, write
 from tumorsim.spatial_numbers import FloatArray, interval, over_products, values
 
@@ -18,12 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 HEIGHT = 1.3
-NOTES = (
-    "line: mean over replicates",
-    "band: 95% interval of the mean,",
-    "cut where wide",
-    "depth 0: the tumour's margin",
-)
 ROOM = 1.6  # inches of the key
 LEAST = 0.02  # of the largest layer; in a smaller one a single effector makes thousands per mm3
 
@@ -32,7 +27,7 @@ def draw_infiltration(view: SpatialView, shots: int) -> Drawing:
     """Profiles above, courses below; see `INFILTRATION`."""
     data = view.data
     chosen = _telling(view, shots)
-    notes = [*NOTES, replicates(data)]
+    notes = [*what_lines_mean(data, broken_=True), "depth 0: the tumour's margin", replicates(data)]
     figure = canvas(7.0, 1.0)
     foot = max(0.0, key_height(figure, view, ROOM, len(notes)) - HEIGHT - 0.3)
     figure.set_size_inches(7.0, 0.6 + 2 * HEIGHT + 1.3 + foot)
@@ -62,9 +57,8 @@ def draw_infiltration(view: SpatialView, shots: int) -> Drawing:
 
 
 def _telling(view: SpatialView, most: int) -> list[int]:
-    """Snapshots with effectors in any arm, spread over the study; the last one if there are none."""
-    load = values(view.data, "infiltration")
-    held = [shot for shot in range(load.shape[2]) if np.nansum(load[:, :, shot]) > 0] or [load.shape[2] - 1]
+    """Snapshots with effectors, spread over the study; the last one if there are none."""
+    held = shots_with_effectors(view.data) or [len(view.data.shot) - 1]
     return [held[k] for k in spread_out(len(held), most)]
 
 
@@ -114,10 +108,11 @@ INFILTRATION = SpatialFigure(
     description=(
         "Above, effectors per volume by depth below the margin of the tumour (left of 0: outside), at snapshots with "
         "effectors; below, effectors in the whole tissue, those inside the margin, and their mean depth. Lines are "
-        "means over replicates, bands the 95% interval of the mean, cut where they are "
-        "wide. Exhausted effectors count too."
+        "means over replicates, bands the 95% interval of the mean, cut where they are wide; of two replicates each is "
+        "drawn instead. Exhausted effectors count too."
     ),
     render=draw_infiltration,
+    shows=findings.depth,
     options=(Option("shots", MOST - 2, "Snapshots shown.", kind=int),),
     needs="shots",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tumorsim.figures.base import FigureError, Option
+from tumorsim.figures.spatial import findings
 from tumorsim.figures.spatial.base import SpatialFigure, SpatialView
 from tumorsim.figures.spatial.looks import (
     KEY_LINE,
@@ -92,11 +93,12 @@ LATTICE = SpatialFigure(
     title="The lattice",
     description=(
         "Slices through the middle of the lattice in the first replicate: living tumour cells by clone, dead cells "
-        "not yet cleared, vessels with and without flow, and effectors as dots. At the end of a row the tumour in "
-        "3-D with one eighth cut out; effectors in its skin are green, vessels outside of it are not drawn. All "
-        "panels have one scale."
+        "not yet cleared, vessels with and without flow, and effectors as dots. Where the lattice is thicker than one "
+        "slice, a row ends with the tumour in 3-D, one eighth cut out; effectors in its skin are green, vessels "
+        "outside of it are not drawn. All panels have one scale."
     ),
     render=draw_lattice,
+    shows=findings.growth,
     options=(
         Option("shots", None, "Snapshots across, spread over the study; 4, or 5 of one slice, if not given.", kind=int),
         PLANE,

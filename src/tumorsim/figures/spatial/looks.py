@@ -24,7 +24,7 @@ from tumorsim.figures.style import (
     wrap,
     write,
 )
-from tumorsim.spatial_numbers import Quantity
+from tumorsim.spatial_numbers import Quantity, quantity, values
 from tumorsim.spatial_variables import CONTENTS, SpatialData
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 # in the order of CONTENTS; apart from each other in lightness as well as in hue
-CONTENT_COLOURS = ("#F4F1EA", "#8CC4EC", "#D55E00", "#F0E442", "#CC79A7", "#8C857B", "#7A0A1E", "#1A1A1A")
+CONTENT_COLOURS = ("#F4F1EA", "#8CC4EC", "#D55E00", "#F0E442", "#CC79A7", "#8C857B", "#9E0B26", "#1A1A1A")
 LYMPHOCYTE = "#00563F"
 CLONE_COLOURS = CONTENT_COLOURS[1:5]
 CLONE_LABELS = ("sensitive", "resistant", "antigen-low", "resistant and antigen-low")
@@ -68,6 +68,13 @@ def spread_out(count: int, most: int) -> list[int]:
     if most == 1:
         return [count - 1]
     return sorted({round(place) for place in np.linspace(0, count - 1, min(count, most))})
+
+
+def shots_with_effectors(data: SpatialData) -> list[int]:
+    """Snapshots at which some arm has at least a twentieth of the most effectors; of a few cells no depth is known."""
+    load = np.nansum(values(data, "infiltration") * values(data, "volume"), axis=-1)  # arm, replicate, shot
+    most = load.sum(axis=1).max(axis=0, initial=0.0)
+    return [int(shot) for shot in np.flatnonzero((most > 0) & (most >= 0.05 * most.max(initial=0.0)))]
 
 
 def margin(content: NDArray[Any]) -> NDArray[np.bool_]:
@@ -180,18 +187,44 @@ def replicates(data: SpatialData) -> str:
     return f"n = {n:,} {'replicate' if n == 1 else 'replicates'}"
 
 
+def lattice_size(data: SpatialData) -> str:
+    """``40 × 40 × 1 voxels of 20 µm``: along x, y and z, as a scenario writes it."""
+    return f"{' × '.join(f'{voxels:,}' for voxels in reversed(data.shape))} voxels of {data.spacing:g} µm"
+
+
 def footer(figure: Drawing, view: SpatialView, note: str = "") -> None:
     """Scenario, seed, replicates, lattice and the warning, along the lower edge."""
     data = view.data
-    size = " × ".join(str(voxels) for voxels in data.shape)
-    who = f"seed {plain(view.summary.get('seed'))} · {replicates(data)} · {size} voxels of {data.spacing:g} µm"
+    who = f"seed {plain(view.summary.get('seed'))} · {replicates(data)} · {lattice_size(data)}"
     signature(figure, view.summary.get("title") or view.summary.get("spatial") or "Spatial study", who, note)
+
+
+def chosen_quantities(names: str) -> list[Quantity]:
+    """Quantities by their names, with commas between.
+
+    Raises
+    ------
+    FigureError
+        An unknown name, none, or more than six.
+    """
+    try:
+        chosen = [quantity(name.strip()) for name in names.split(",") if name.strip()]
+    except ValueError as error:
+        raise FigureError(str(error)) from None
+    if not 1 <= len(chosen) <= 6:
+        raise FigureError(f"quantities: {len(chosen)} must lie between 1 and 6, e.g. quantities=infiltrating,kills")
+    return chosen
 
 
 def titled(one: Quantity) -> str:
     """A quantity with its unit: ``VEGF (pg/mL)``."""
-    unit = unit_label(one.unit)
+    unit = unit_of(one)
     return one.title + (f" ({unit})" if unit else "")
+
+
+def unit_of(one: Quantity) -> str:
+    """Unit of a quantity as printed; empty for numbers without one."""
+    return unit_label(one.unit)
 
 
 def shown(value: float, signed: bool = False) -> str:
@@ -199,5 +232,6 @@ def shown(value: float, signed: bool = False) -> str:
     if not np.isfinite(value):
         return "–"
     text = scientific(abs(float(value)), 3)
-    sign = "−" if value < 0 and any(digit in text for digit in "123456789") else "+" if signed else ""
-    return sign + text
+    if not any(digit in text for digit in "123456789"):
+        return text
+    return ("−" if value < 0 else "+" if signed else "") + text

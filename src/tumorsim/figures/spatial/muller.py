@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tumorsim.figures.base import FigureError, Option
+from tumorsim.figures.spatial import findings
 from tumorsim.figures.spatial.base import SpatialFigure, SpatialView
 from tumorsim.figures.spatial.families import Bands, bands_of, largest
 from tumorsim.figures.spatial.looks import CLONE_COLOURS, CLONE_LABELS, NAME_LINE, broken, footer, labels, write_lines
@@ -45,7 +46,7 @@ def draw_muller(view: SpatialView, by: str | None, families: int) -> Drawing:
     traced = traced and by != "clone"
     bands = _families(view, families) if traced else _clones(view)
     top = largest_of(*(one.total for one in bands))
-    columns = min(PER_ROW, len(bands))
+    columns = 4 if len(bands) == 4 else min(PER_ROW, len(bands))
     rows = -(-len(bands) // columns)
     pitch = (WIDTH - LEFT - RIGHT + 0.14) / columns
     figure = canvas(WIDTH, 1.0)
@@ -159,6 +160,7 @@ MULLER = SpatialFigure(
         "over replicates."
     ),
     render=draw_muller,
+    shows=findings.takeover,
     options=(
         Option("by", None, "Families of the founders if there is a lineage, else clones.", ("family", "clone")),
         Option("families", 12, "Families with a shade of their own.", kind=int),

@@ -8,6 +8,7 @@ from tumorsim.figures.spatial.base import SpatialView
 from tumorsim.figures.spatial.looks import NAME_LINE, broken, labels, write_lines
 from tumorsim.figures.style import INK, SMALL, TINY, arm_colour, arm_dash, scientific, text_width, write
 from tumorsim.spatial_numbers import FloatArray, interval, largest_of
+from tumorsim.spatial_variables import SpatialData
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,10 +19,10 @@ BEYOND = 1.7  # times the highest mean
 
 
 def lines(axes: Axes, view: SpatialView, at: FloatArray, samples: FloatArray, gid: str, marks: bool = False) -> float:
-    """Mean over replicates of each arm with its 95% interval; how high the panel should reach.
+    """Mean over replicates of each arm with its 95% interval, or with each of two; how high the panel should reach.
 
-    That is the highest end of an interval, but no more than `BEYOND` times the highest mean: the intervals of two or
-    three replicates would flatten the rest.
+    That is the highest end of an interval, but no more than `BEYOND` times the highest mean: the intervals of three
+    replicates would flatten the rest.
 
     Parameters
     ----------
@@ -40,16 +41,33 @@ def lines(axes: Axes, view: SpatialView, at: FloatArray, samples: FloatArray, gi
     for arm, name in enumerate(view.data.arms):
         found = interval(samples[arm])
         colour = arm_colour(arm)
-        axes.fill_between(
-            at, found.low, found.high, color=colour, alpha=0.18, linewidth=0, gid=f"{gid}-{name}-interval"
-        )
+        if banded(view.data):
+            axes.fill_between(
+                at, found.low, found.high, color=colour, alpha=0.18, linewidth=0, gid=f"{gid}-{name}-interval"
+            )
+            ends.append(found.high)
+        else:
+            axes.plot(at, samples[arm].T, color=colour, alpha=0.4, linewidth=0.5, gid=f"{gid}-{name}-replicates")
+            ends.append(samples[arm])
         axes.plot(
             at, found.mean, color=colour, linestyle=arm_dash(arm), linewidth=1.1, marker="o" if marks else "",
             markersize=2.6, gid=f"{gid}-{name}",
         )  # fmt: skip
         means.append(found.mean)
-        ends.append(found.high)
     return min(max(largest_of(*ends), largest_of(*means)), BEYOND * largest_of(*means))
+
+
+def banded(data: SpatialData) -> bool:
+    """Whether intervals are drawn: those of two replicates, twelve standard errors wide each way, hide the rest."""
+    return len(data.replicate) != 2
+
+
+def what_lines_mean(data: SpatialData, broken_: bool = False) -> list[str]:
+    """Notes of a key: what a line is, and what lies around it, on two lines if ``broken_``."""
+    if not banded(data):
+        return ["line: mean over replicates", "thin lines: the two replicates"]
+    band = ["band: 95% interval of the mean,", "cut where wide"]
+    return ["line: mean over replicates", *(band if broken_ else [" ".join(band)])]
 
 
 def finish(axes: Axes, top: float, unit: str, title: str, least: float = 0.0) -> None:

@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tumorsim.figures.base import FigureError, Option
+from tumorsim.figures.spatial import findings
 from tumorsim.figures.spatial.base import SpatialFigure, SpatialView
 from tumorsim.figures.spatial.looks import footer, replicates
-from tumorsim.figures.spatial.panels import arm_key, finish, key_height, lines
+from tumorsim.figures.spatial.panels import arm_key, finish, key_height, lines, what_lines_mean
 from tumorsim.figures.style import HEAD, canvas, place, unit_label, write
-from tumorsim.spatial_numbers import FloatArray, declared, over_products, share, tumour_cells, values
+from tumorsim.spatial_numbers import (
+    FloatArray,
+    declared,
+    over_products,
+    resistant_cells,
+    share,
+    tumour_cells,
+    values,
+)
 from tumorsim.spatial_variables import SpatialData
 
 if TYPE_CHECKING:
@@ -47,9 +56,7 @@ class Panel:
 
 
 def _resistant(data: SpatialData) -> FloatArray:
-    marked = values(data, "resistant") + values(data, "resistant_antigen_low")
-    living = tumour_cells(data)
-    return share(100.0 * marked, living)
+    return share(100.0 * resistant_cells(data), tumour_cells(data))
 
 
 PANELS = (
@@ -85,8 +92,7 @@ def draw_series(view: SpatialView, until: float | None) -> Drawing:
     pitch = (7.0 - 0.08) / COLUMNS
     figure = canvas(7.0, 1.0)
     free = -len(drawn) % COLUMNS  # cells beside the last panel
-    band = ["band: 95% interval of the mean,", "cut where wide"]
-    notes = ["line: mean over replicates", *(band if free == 1 else [" ".join(band)]), replicates(data), "x: days"]
+    notes = [*what_lines_mean(data, broken_=free == 1), replicates(data), "x: days"]
     beside = free > 0 and key_height(figure, view, free * pitch - 0.2, len(notes)) < STEP
     below = 0.0 if beside else key_height(figure, view, 6.7, len(notes)) + 0.15
     figure.set_size_inches(7.0, 0.62 + rows * STEP + below)
@@ -114,9 +120,10 @@ SERIES = SpatialFigure(
     title="Over time",
     description=(
         "Tumour cells, oxygen, VEGF, vessels, drug and effectors of the lattice: mean over replicates and the 95% "
-        "interval of that mean, by arm. Effectors of all products are counted together. What stays at zero is left "
-        "out, but for the main series."
+        "interval of that mean, or each of two replicates, by arm. Effectors of all products are counted together. "
+        "What stays at zero is left out, but for the main series."
     ),
     render=draw_series,
+    shows=findings.series,
     options=(Option("until", None, "Last day shown.", kind=float),),
 )

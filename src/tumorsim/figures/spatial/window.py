@@ -6,11 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tumorsim.figures.base import FigureError, Option
+from tumorsim.figures.base import Option
+from tumorsim.figures.spatial import findings
 from tumorsim.figures.spatial.base import SpatialFigure, SpatialView
-from tumorsim.figures.spatial.looks import NAME_LINE, broken, footer, labels, replicates, titled, write_lines
+from tumorsim.figures.spatial.looks import (
+    NAME_LINE,
+    broken,
+    chosen_quantities,
+    footer,
+    labels,
+    replicates,
+    titled,
+    write_lines,
+)
 from tumorsim.figures.style import GREY, HEAD, RULE, SMALL, TINY, arm_colour, canvas, fit, place, scientific, write
-from tumorsim.spatial_numbers import FloatArray, differences, interval, quantity
+from tumorsim.spatial_numbers import FloatArray, differences, interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,12 +34,7 @@ ACROSS = 2.3
 def draw_window(view: SpatialView, quantities: str) -> Drawing:
     """One row of panels a quantity: values at the left, differences at the right; see `WINDOW`."""
     data = view.data
-    try:
-        chosen = [quantity(name.strip()) for name in quantities.split(",") if name.strip()]
-    except ValueError as error:
-        raise FigureError(str(error)) from None
-    if not 1 <= len(chosen) <= 6:
-        raise FigureError(f"quantities: {len(chosen)} must lie between 1 and 6, e.g. quantities=infiltrating,kills")
+    chosen = chosen_quantities(quantities)
     figure = canvas(7.0, 1.0)
     names = broken(figure, labels(view), VALUES - NAMES - 0.12)
     row = ROW + NAME_LINE * (max(len(lines) for lines in names) - 1) * 0.7
@@ -93,6 +98,7 @@ WINDOW = SpatialFigure(
         "first, replicate by replicate: the luck that arms share falls out of the difference."
     ),
     render=draw_window,
+    shows=findings.compared,
     options=(
         Option(
             "quantities", "recruited,most_infiltrating,kills", "Names, with commas, of quantities of the page's table."

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tumorsim.figures.files import write_whole
 from tumorsim.figures.spatial import SpatialView, animation, figure
+from tumorsim.figures.spatial.base import shown_by
 from tumorsim.figures.spatial.looks import labels
 from tumorsim.report.frame import Picture, around, data_uri, fill, picture
-from tumorsim.report.resolved import ParameterRow, duration, parameters, read_scenario, settings, tidy, treatments
+from tumorsim.report.resolved import ParameterRow, parameters, read_scenario, settings, tidy, treatments
 from tumorsim.report.spatial import tables, words
 from tumorsim.report.tables import absent_effects, parameter_tables, settings_table
 from tumorsim.report.words import listed
@@ -45,6 +48,8 @@ def render(
         "facts": _facts(view, scenario),
         "pictures": {name: _picture(view, name) for name in PICTURES},
         "clones": _picture(view, "muller", by="clone") if _traced(view) else None,
+        "shows": {name: _shows(view, name) for name in PICTURES},
+        "shown_by": shown_by(view.data),
         "animation": _animation(view),
         "compared": tables.compared(view),
         "reading": words.READING,
@@ -93,7 +98,7 @@ def _facts(view: SpatialView, scenario: Mapping[str, Any]) -> list[tuple[str, st
     facts = [
         ("Lattice", words.size_in_words(view)),
         ("Step", _hours(lattice.get("step"))),
-        ("Duration", duration(lattice["duration"]) if lattice.get("duration") else ""),
+        ("Duration", f"{np.ptp(view.data.time):g} days" if view.data.time.size else ""),
         ("Replicates", f"{len(view.data.replicate):,} an arm; the same start and the same luck in every arm"),
         ("Tumour at the start", _start(start)),
         ("Snapshots", "days " + listed([f"{day:g}" for day in view.data.shot]) if view.data.shot.size else ""),
@@ -116,8 +121,14 @@ def _hours(step: object) -> str:
     return f"{24.0 * float(number):.3g} h" if unit == "day" else number and str(step)
 
 
+def _shows(view: SpatialView, name: str) -> list[str]:
+    """What the replicates show in a figure, where it is drawn."""
+    declared = figure(name)
+    return declared.findings(view) if declared.fits(view) else []
+
+
 def _picture(view: SpatialView, name: str, **options: Any) -> Picture | None:
-    return picture(figure(name), view, **options)
+    return picture(figure(name), view, said=False, **options)
 
 
 def _animation(view: SpatialView) -> Picture | None:

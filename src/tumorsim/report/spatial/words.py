@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tumorsim.figures.spatial.base import SpatialView
-from tumorsim.figures.spatial.looks import labels, shown
+from tumorsim.figures.spatial.looks import labels, lattice_size, shown
 from tumorsim.report.resolved import ParameterRow
 from tumorsim.report.words import count, listed
 from tumorsim.spatial_numbers import Quantity, differences, interval, quantity
@@ -22,6 +22,8 @@ LIMITATIONS = (
     "model's form, which is larger; more replicates make them narrower, not truer.",
     "Arms share their start and their luck, so that differences are more certain than the values beside them suggest. "
     "Many quantities are compared and none of the intervals is adjusted for that.",
+    "The arm that has most, and the day of a peak, are picked from the replicates that judge them: this makes a peak "
+    "look higher, and a fall after it likelier, than new replicates would.",
     "Pictures, families and the animation are of the first replicate: one course among many.",
     "IFN-γ, the chemokine and the suppressive factor have no absolute unit; 1 is solid tissue in which every voxel "
     "secretes.",
@@ -34,11 +36,10 @@ READING = (
 
 
 def size_in_words(view: SpatialView) -> str:
-    """``40 × 40 × 40 voxels of 20 µm (0.8 × 0.8 × 0.8 mm)``."""
+    """``40 × 40 × 1 voxels of 20 µm (0.8 × 0.8 × 0.02 mm)``: along x, y and z."""
     data = view.data
-    voxels = " × ".join(f"{n:,}" for n in data.shape)
-    lengths = " × ".join(f"{n * data.spacing / 1000.0:.3g}" for n in data.shape)
-    return f"{voxels} voxels of {data.spacing:g} µm ({lengths} mm)"
+    lengths = " × ".join(f"{n * data.spacing / 1000.0:.3g}" for n in reversed(data.shape))
+    return f"{lattice_size(data)} ({lengths} mm)"
 
 
 def in_short(view: SpatialView) -> list[str]:
