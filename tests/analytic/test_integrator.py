@@ -17,6 +17,7 @@ from tumorsim.trial import RELATIVE_TOLERANCE
 PROMISE = 1e-5
 
 
+@pytest.mark.slow
 def test_a_few_patients_agree_with_lsoda() -> None:
     (row,) = table(2, (RELATIVE_TOLERANCE,))
     assert row.largest <= PROMISE

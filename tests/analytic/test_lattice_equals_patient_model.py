@@ -104,7 +104,8 @@ def on_the_lattice(by: lattice.Rules, seed: int) -> np.ndarray:
     return np.array([*np.bincount(alive & lattice.CLONE_BITS, minlength=4), (state.voxels.kind == lattice.DEAD).sum()])
 
 
-@pytest.mark.parametrize("replicates", [5, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("replicates", [60])
 def test_the_stirred_lattice_equals_the_patient_model(replicates: int) -> None:
     who = twins.patient((PRODUCT,), **RATES)
     contacts = {"engagement_rate": 1e4, "release_rate": 0.0}

@@ -134,6 +134,7 @@ def test_another_configuration_is_not_mixed_in(done, tmp_path):
     assert "belongs to another configuration" in refused.output
 
 
+@pytest.mark.slow
 def test_interrupted_and_called_again_it_ends_the_same(done, tmp_path):
     """Ctrl-C after eleven simulations, a torn last line, then the same call."""
     _, whole, _ = done

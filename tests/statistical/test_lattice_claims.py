@@ -79,43 +79,62 @@ def tace() -> SpatialData:
     return run("spatial_tace_nk")
 
 
-@pytest.fixture(scope="module")
-def bland() -> SpatialData:
-    """Embolisation without a drug."""
-    return run("spatial_tace_nk", "tissue.penetration.depot_concentration=0 nmol/L")
-
-
-def at(data: SpatialData, samples: FloatArray, day: float, arm: str = "tace") -> FloatArray:
+def at(data: SpatialData, samples: FloatArray, day: float, arm: str) -> FloatArray:
     return np.asarray(samples[data.arms.index(arm)][..., int(np.searchsorted(data.time, day))])
 
 
-def test_embolisation_brings_necrosis_and_vessels_reopen(bland: SpatialData) -> None:
-    died = values(bland, "deaths")[:, :, 3]
-    assert interval(at(bland, died, 28.0) - at(bland, died, 7.0)).low > 0.0
-    closed = values(bland, "embolised_vessels")
-    assert at(bland, closed, 8.0).mean() > 5.0 * at(bland, closed, 63.0).mean()
+def test_embolisation_brings_necrosis_and_vessels_reopen(tace: SpatialData) -> None:
+    died = values(tace, "deaths")[:, :, 3]
+    assert interval(at(tace, died, 28.0, "bland") - at(tace, died, 7.0, "bland")).low > 0.0
+    closed = values(tace, "embolised_vessels")
+    assert at(tace, closed, 8.0, "bland").mean() > 5.0 * at(tace, closed, 63.0, "bland").mean()
+    opened = values(tace, "open_vessels")
+    assert interval(at(tace, opened, 28.0, "bland") - at(tace, opened, 8.0, "bland")).low > 0.0
 
 
-def test_embolisation_raises_hypoxia(bland: SpatialData) -> None:
-    hypoxic = values(bland, "hypoxic_fraction")
-    assert interval(at(bland, hypoxic, 8.0) - at(bland, hypoxic, 6.0)).low > 0.0
+@pytest.mark.parametrize("arm", ["bland", "tace"])
+def test_embolisation_raises_hypoxia(tace: SpatialData, arm: str) -> None:
+    hypoxic = values(tace, "hypoxic_fraction")
+    assert interval(at(tace, hypoxic, 8.0, arm) - at(tace, hypoxic, 6.0, arm)).low > 0.0
 
 
-def test_what_survives_lies_nearer_to_open_vessels_than_what_died(bland: SpatialData) -> None:
-    arm = bland.arms.index("tace")
-    rim = values(bland, "rim_distance")[arm, :, -1] - values(bland, "dead_distance")[arm, :, -1]
+@pytest.mark.parametrize("arm", ["bland", "tace"])
+def test_what_survives_lies_nearer_to_open_vessels_than_what_died(tace: SpatialData, arm: str) -> None:
+    place = tace.arms.index(arm)
+    rim = values(tace, "rim_distance")[place, :, -1] - values(tace, "dead_distance")[place, :, -1]
     assert interval(rim).high < 0.0
 
 
-def test_with_the_drug_hardly_anything_survives(tace: SpatialData) -> None:
-    """Far more than the third that the patient model's law leaves on average: told as a misfit on the page."""
+def test_vegf_rebounds_in_each_cell_and_not_in_the_tissue(tace: SpatialData) -> None:
+    vegf, cells = values(tace, "vegf"), tumour_cells(tace)
+    each = at(tace, vegf / np.maximum(cells, 1.0), 8.0, "bland") - at(tace, vegf / np.maximum(cells, 1.0), 6.0, "bland")
+    assert interval(each).low > 0.0
+    assert interval(at(tace, vegf, 8.0, "bland") - at(tace, vegf, 6.0, "bland")).high < 0.0
+
+
+def test_the_drug_of_lipiodol_adds_little(tace: SpatialData) -> None:
     cells = tumour_cells(tace)
-    assert at(tace, cells, 63.0).mean() < 0.05 * at(tace, cells, 6.0).mean()
+    left = at(tace, cells, 28.0, "tace") / at(tace, cells, 28.0, "bland")
+    assert interval(left).high < 1.0
+    assert left.mean() > 0.7
+    assert at(tace, cells, 63.0, "tace").min() > 0.0
+
+
+def test_with_the_drug_of_beads_hardly_anything_survives(tace: SpatialData) -> None:
+    """Far less than in patients, whose explants mostly keep viable tumour: told as a misfit on the page."""
+    cells = tumour_cells(tace)
+    assert at(tace, cells, 63.0, "beads").mean() < 0.05 * at(tace, cells, 6.0, "beads").mean()
 
 
 def test_natural_killer_cells_before_tace_kill_more_than_after_it(tace: SpatialData) -> None:
     kills = quantity("kills").of(tace)
     assert less(kills, tace, "nk_before", "nk_day_3")[0] > 0.0
+    assert less(kills, tace, "nk_before", "nk_day_21")[0] > 0.0
+
+
+@pytest.mark.xfail(strict=True, reason="no difference: vessels that reopen let more in later")
+def test_natural_killer_cells_soon_after_tace_kill_more_than_late(tace: SpatialData) -> None:
+    kills = quantity("kills").of(tace)
     assert less(kills, tace, "nk_day_3", "nk_day_21")[0] > 0.0
 
 

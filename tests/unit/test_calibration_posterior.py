@@ -396,6 +396,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_goes_on_to_the_same_posterior(quick, tmp_path):
     folder, script = tmp_path / "out", tmp_path / "script.py"
     script.write_text(SCRIPT.format(tests=str(TESTS), unit=str(TESTS / "unit"), folder=str(folder)))
