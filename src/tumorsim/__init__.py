@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tumorsim.spatial_api import SpatialResult
     from tumorsim.spatial_scenario import SpatialScenario
     from tumorsim.store import ResultError
+    from tumorsim.sweep.api import run_sweep
+    from tumorsim.sweep_api import SweepResult
     from tumorsim.trial_api import Result
 
     __version__: str
@@ -28,11 +30,13 @@ __all__ = [
     "ScenarioError",
     "SpatialResult",
     "SpatialScenario",
+    "SweepResult",
     "__version__",
     "load",
     "open_result",
     "replay",
     "run",
+    "run_sweep",
     "simulate",
 ]
 
@@ -45,10 +49,12 @@ _HOMES = {
     "ScenarioError": "scenario",
     "SpatialResult": "spatial_api",
     "SpatialScenario": "spatial_scenario",
+    "SweepResult": "sweep_api",
     "load": "api",
     "open_result": "api",
     "replay": "api",
     "run": "api",
+    "run_sweep": "sweep.api",
     "simulate": "api",
 }
 

@@ -20,11 +20,13 @@ from tumorsim.scenario import Scenario
 from tumorsim.scenario import load as load_trial
 from tumorsim.spatial_api import SpatialResult, replay_spatial, run_spatial, simulate_spatial
 from tumorsim.spatial_scenario import SpatialScenario, is_spatial, load_spatial
+from tumorsim.sweep_api import SweepResult
 from tumorsim.trial_api import Result, prepare, replay_study, run_study, simulate_trial, study_of
 
 __all__ = [
     "Result",
     "SpatialResult",
+    "SweepResult",
     "default_threads",
     "load",
     "open_result",
@@ -183,7 +185,7 @@ def open_result(path: str | Path) -> Any:
 
     Returns
     -------
-    Result or SpatialResult
+    Result, SpatialResult or SweepResult
         By what the file holds.
 
     Raises
@@ -193,9 +195,10 @@ def open_result(path: str | Path) -> Any:
     """
     from tumorsim import store
 
-    if store.kind_of(path) == "spatial":
+    kind = store.kind_of(path)
+    if kind == "spatial":
         return SpatialResult(store.read_spatial(path))
-    return Result(store.read(path))
+    return SweepResult(store.read_sweep(path)) if kind == "sweep" else Result(store.read(path))
 
 
 def replay(
@@ -219,8 +222,18 @@ def replay(
     list of str
         One line for each array that differs; what differs in versions or CPU stands
         first, since it explains the rest. Empty when every bit is equal.
+
+    Raises
+    ------
+    tumorsim.store.ResultError
+        The file cannot be read, or is the table of a sweep.
     """
     from tumorsim import store
 
-    again = replay_spatial if store.kind_of(path) == "spatial" else replay_study
+    kind = store.kind_of(path)
+    if kind == "sweep":
+        rule = "is the table of a sweep, which is not replayed as a whole"
+        advice = "Repeat one run (docs/how-to/run-a-sweep.md), or do the sweep again and compare data_sha256"
+        raise store.ResultError(Path(path), "file", rule, advice)
+    again = replay_spatial if kind == "spatial" else replay_study
     return again(path, threads=threads, progress=progress, notify=notify)

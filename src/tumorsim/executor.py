@@ -9,8 +9,10 @@ the function depends on its argument alone.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -19,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, ThreadPoolExecutor, wait
 from concurrent.futures import Executor as Pool
 from concurrent.futures.process import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for
 from types import ModuleType, TracebackType
@@ -33,6 +35,9 @@ POLL_SECONDS = 1.0
 ASK_SECONDS = 5.0  # between looks at the workers of a cluster
 LOST_SECONDS = 120.0  # a cluster without any worker for this long is given up
 _NO_WORKER = "the Dask cluster has no worker. Start some (`dask worker ADDRESS --nthreads 1`) and run again."
+
+_LOST = "the Dask scheduler was lost. Start it and run again."
+_NOT_OURS = "a worker cannot read its task ({}): install the same version of tumorsim on every machine of the cluster."
 
 
 class ExecutorError(RuntimeError):
@@ -229,14 +234,20 @@ class DaskExecutor(Executor):
     def __init__(self, address: str | None, workers: int = 1) -> None:
         client_class, cluster_class, configuration = _dask()
         self._cluster: Any = None
+        self._stack = ExitStack()
+        self._names: list[str] = []  # of what workers keep for us
+        for name in ("distributed.client", "distributed.utils"):  # a lost scheduler is told once, in our words
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         loopback = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "silence_logs": 50}
         try:
             if address is None:
+                self._stack.enter_context(_without_main(None))  # until the end: a worker that dies is replaced
                 # `run` itself tries again, one task at a time
                 with _deaf_children(), configuration.set({"distributed.scheduler.allowed-failures": 0}):
                     self._cluster = cluster_class(n_workers=workers, threads_per_worker=1, processes=True, **loopback)
             self._client: Any = client_class(self._cluster if address is None else address, timeout="20s")
         except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+            self._stack.close()
             if address is None:
                 raise ExecutorError(f"{workers} worker processes could not be started: {error}") from error
             raise ExecutorError(
@@ -250,16 +261,44 @@ class DaskExecutor(Executor):
             raise ExecutorError(_NO_WORKER) from error
         super().__init__(self._threads())
         self._asked = self._seen = time.monotonic()
+        self._function: Callable[[Any], Any] | None = None  # the last that was given to run
+        self._sent: Callable[[Any], Any] | None = None  # what stands for it in a task
 
     def _open(self) -> Pool:
         pool: Pool = self._client.get_executor(pure=False)
         return pool
 
+    def _start(self, function: Callable[[T], R], index: int, argument: T) -> _Job:
+        if function is not self._function:
+            self._function, self._sent = function, self._send(function)
+        assert self._sent is not None
+        return super()._start(self._sent, index, argument)
+
+    def _send(self, function: Callable[[T], R]) -> Callable[[T], R]:
+        """Give a large function to the workers once; what a task calls instead of it."""
+        from tumorsim.cluster import SMALL, Keeper, Kept
+
+        try:
+            content = pickle.dumps(function)
+        except (pickle.PicklingError, AttributeError, TypeError):  # Dask has means of its own
+            return function
+        if len(content) < SMALL:
+            return function
+        keeper = Keeper(content)
+        try:
+            self._client.register_plugin(keeper, name=keeper.token)
+        except OSError as error:
+            raise ExecutorError(_LOST) from error
+        except Exception as error:  # Dask may give the worker's error back as words alone
+            raise ExecutorError(_NOT_OURS.format(error)) from error
+        self._names.append(keeper.token)
+        return Kept(keeper.token)
+
     def _finished(self, futures: set[Future[Any]]) -> set[Future[Any]]:
         done, now = super()._finished(futures), time.monotonic()
         if done:
             self._seen = now
-        if now - self._asked > ASK_SECONDS:  # workers come and go
+        if now - self._asked > ASK_SECONDS and self._client.status == "running":  # workers come and go
             self._asked, threads = now, self._threads()
             if threads > 0:
                 self._seen, self.workers = now, threads
@@ -280,9 +319,14 @@ class DaskExecutor(Executor):
         self._shut()
 
     def _shut(self) -> None:
+        for name in self._names:
+            with suppress(Exception):  # the scheduler may be gone
+                self._client.unregister_worker_plugin(name)
+        self._names = []
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
+        self._stack.close()
 
 
 def open_executor(where: str = "threads", workers: int = 1) -> Executor:
@@ -340,10 +384,12 @@ def _outcome(job: _Job) -> Outcome[Any] | None:
     except BrokenExecutor:
         return None
     except CancelledError as error:
-        raise ExecutorError("the Dask scheduler was lost. Start it and run again.") from error
+        raise ExecutorError(_LOST) from error
     except Exception as error:
         if type(error).__name__ == "KilledWorker":  # Dask's word for it
             return None
+        if isinstance(error, ImportError):  # raised before the task began
+            raise ExecutorError(_NOT_OURS.format(error)) from error
         return Outcome(job.index, None, f"{type(error).__name__}: {error}")
     return Outcome(job.index, value, failure)
 
@@ -362,7 +408,7 @@ def _deaf_children() -> Iterator[None]:
 
 
 @contextmanager
-def _without_main(function: Callable[..., Any]) -> Iterator[None]:
+def _without_main(function: Callable[..., Any] | None) -> Iterator[None]:
     """Processes started meanwhile do not run the caller's script again, which need not be written for that.
 
     A worker imports what it is asked to run; the script is needed only if the function stands in it.

@@ -35,7 +35,8 @@ def to_csv(result: Path | str, folder: Path | str, force: bool = False) -> list[
     patient was assigned to, ``visits.csv`` one for every visit that took place,
     ``trajectories.csv`` one for every stored time of the traced patients. Of a
     spatial study the tables are those of `tumorsim.spatial_tables`; voxels are no
-    table, and stay in the file.
+    table, and stay in the file. Of a sweep, ``runs.csv`` has a row for every run,
+    and ``failures.csv`` one for every run that failed.
 
     Parameters
     ----------
@@ -59,7 +60,13 @@ def to_csv(result: Path | str, folder: Path | str, force: bool = False) -> list[
     from tumorsim.store import kind_of
     from tumorsim.store.result import read
 
-    if kind_of(result) == "spatial":
+    kind = kind_of(result)
+    if kind == "sweep":
+        from tumorsim.export_sweep import sweep_contents
+        from tumorsim.store.sweep import read_sweep
+
+        return _write(Path(folder), sweep_contents(read_sweep(result)), force)
+    if kind == "spatial":
         from tumorsim.export_spatial import spatial_contents
         from tumorsim.store.spatial import read_spatial
 

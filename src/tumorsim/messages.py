@@ -133,7 +133,7 @@ def _unknown_key(key: str, parent: Place, raw: object, cls: type[BaseModel]) -> 
     if library_kind(parent) is not None:
         known = ["base", *known]
     if parent.annotation is cls:
-        known = [*known, "extends"]
+        known = [*known, "extends"] if getattr(cls, "EXTENDS", True) else known
         elsewhere = getattr(cls, "ELSEWHERE", {}).get(key)
         if elsewhere is not None:
             return f'"{key}" belongs to {elsewhere}; valid here are {", ".join(known)}'

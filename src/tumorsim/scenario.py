@@ -15,8 +15,8 @@ from tumorsim.params.population import Population
 from tumorsim.params.salvage import Salvage
 from tumorsim.params.targets import Target
 from tumorsim.rules import Draft, Finding, findings
-from tumorsim.study import Arm, Arms, Description, Name, Seed, Study, load_study, read_text
-from tumorsim.yamlio import Problem, ScenarioError
+from tumorsim.study import Arm, Arms, Description, Name, Seed, Study, load_study, read_text, resolve
+from tumorsim.yamlio import Node, Problem, ScenarioError
 
 __all__ = ["Arm", "Name", "Problem", "Scenario", "ScenarioError", "load", "read_resolved"]
 
@@ -78,6 +78,11 @@ def load(
     """
     options = {"--patients": ("population.patients", patients), "--seed": ("seed", seed)}
     return load_study(source, Scenario, _check, overrides=overrides, options=options, root=root)
+
+
+def resolve_tree(node: Node) -> Scenario:
+    """Scenario of a tree composed already (`tumorsim.study.read_study`); errors as of `load`."""
+    return resolve(node, Scenario, _check)
 
 
 def read_resolved(text: str, shown: str = "resolved scenario") -> Scenario:

@@ -20,7 +20,7 @@ from tumorsim.params.lattice_design import LatticeDesign, SpatialOutput, Start
 from tumorsim.params.tace import Depot
 from tumorsim.params.tissue import TissueModel
 from tumorsim.spatial_rules import SpatialDraft, findings
-from tumorsim.study import Arms, Description, Finding, Name, Seed, Study, load_study, read_text
+from tumorsim.study import Arms, Description, Finding, Name, Seed, Study, load_study, read_text, resolve
 from tumorsim.units import UnitError, parse_quantity
 from tumorsim.yamlio import Node, ScenarioError, read_file
 
@@ -77,6 +77,11 @@ def load_spatial(
     return load_study(
         source, SpatialScenario, _check, overrides=overrides, options=options, root=root, settle=_with_defaults
     )
+
+
+def resolve_spatial_tree(node: Node) -> SpatialScenario:
+    """Spatial scenario of a tree composed already (`tumorsim.study.read_study`); errors as of `load_spatial`."""
+    return resolve(node, SpatialScenario, _check, _with_defaults)
 
 
 def read_resolved_spatial(text: str, shown: str = "resolved scenario") -> SpatialScenario:

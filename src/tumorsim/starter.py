@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, Literal
 
-Setting = Literal["adjuvant", "advanced", "spatial"]
+Setting = Literal["adjuvant", "advanced", "spatial", "sweep"]
 
 _HEAD: Final = """\
 # yaml-language-server: $schema={kind}.schema.json
@@ -218,6 +218,42 @@ output:
 """
 
 
+_SWEEP: Final = """\
+# yaml-language-server: $schema=sweep.schema.json
+# ^ `tumorsim schema --sweep > sweep.schema.json` gives editors completion and checks.
+#
+# tumorsim check {name}.yaml    validates, and prints points, runs, time and disk
+# tumorsim sweep {name}.yaml    runs what is not done yet, and writes the table
+#
+# Hypothesis-generating simulation: not for clinical use.
+
+sweep: 1             # version of this layout
+name: {name}
+title: Number of cells and their power to kill
+scenario: scenario.yaml          # beside this file or one folder above; `tumorsim init` writes one
+set: ["trial.cutoff=60 month"]   # changed in every run, as of --set
+patients: 100                    # virtual patients of a run
+replicates: 2                    # seeds of each point, the same at every point
+design: grid                     # or list, latin_hypercube, sobol (the last two with samples: 64)
+
+factors:                         # what changes from point to point
+  - name: dose
+    label: Cells of one infusion
+    path: arms.cik.treatments.0.dose   # place in the scenario, as of --set
+    low: 1e9 cells
+    high: 1e10 cells
+    points: 3
+    scale: log
+  - name: kill_rate
+    path: infusion.cik.kill_rate       # of a library entry, wherever it is used
+    values: [0.5 1/day, 1 1/day, 2 1/day]
+
+outputs:                         # what is read off each run
+  - {{name: hr, quantity: rfs.hr, arm: cik, label: Hazard ratio of recurrence}}
+  - {{name: months, quantity: rfs.rmst(48 month), arm: cik}}
+"""
+
+
 def text(name: str = "my_trial", setting: Setting = "adjuvant") -> str:
     """Commented starter scenario.
 
@@ -226,11 +262,14 @@ def text(name: str = "my_trial", setting: Setting = "adjuvant") -> str:
     name
         Name of the study; brought into the form of a name if it is none.
     setting
-        ``adjuvant`` (after curative treatment), ``advanced`` (measurable lesions) or ``spatial`` (a lattice).
+        ``adjuvant`` (after curative treatment), ``advanced`` (measurable lesions), ``spatial`` (a lattice) or
+        ``sweep`` (many runs of ``scenario.yaml``).
     """
     plain = re.sub(r"[^a-z0-9_-]+", "_", name.lower()).strip("_-")[:64] or (
-        "my_lattice" if setting == "spatial" else "my_trial"
+        {"spatial": "my_lattice", "sweep": "my_sweep"}.get(setting, "my_trial")
     )
+    if setting == "sweep":
+        return _SWEEP.format(name=plain)
     body = {"adjuvant": _ADJUVANT, "advanced": _ADVANCED, "spatial": _SPATIAL}[setting]
     kind = "spatial" if setting == "spatial" else "scenario"
     return _HEAD.format(name=plain, kind=kind, answer=_ANSWERS[kind], option=_OPTIONS[kind]) + body

@@ -169,14 +169,22 @@ def load_study(
     ScenarioError
         Everything that is wrong, each problem with its place.
     """
+    node, text = read_study(source, overrides, options, root)
+    study = resolve(node, cls, check, settle)
+    study._source_text = text
+    return study
+
+
+def read_study(
+    source: str | Path, overrides: Sequence[str], options: Mapping[str, tuple[str, int | None]], root: str | Path | None
+) -> tuple[Node, str]:
+    """Composed tree of a study file, and the text of the file; arguments and errors as of `load_study`."""
     node, texts = read_texts(Path(source), None if root is None else Path(root))
     node = apply_settings(node, overrides)
     for option, (path, number) in options.items():
         if number is not None:
             node = set_value(node, f"{path}={number}", Mark(option))
-    study = resolve(node, cls, check, settle)
-    study._source_text = next(iter(texts.values()))
-    return study
+    return node, next(iter(texts.values()))
 
 
 def resolve(node: Node, cls: type[S], check: Check, settle: Callable[[Node], Node] | None = None) -> S:

@@ -357,6 +357,20 @@ def _read_text(text: str, dimension: str) -> float:
         raise UnitError(f"{shown(text)} {error}, {example}") from None
 
 
+def split_quantity(text: str) -> tuple[float, str] | None:
+    """Number and unit as written: ``0.8 1/h`` gives 0.8 and ``1/h``; None for words, and schedules like ``4 x q1w``."""
+    match = _QUANTITY.match(_plain_spelling(text)) if len(text) <= MAX_TEXT else None
+    if match is None:
+        return None
+    unit = (match["unit"] or "").strip()
+    try:
+        if unit:
+            _unit(unit)
+        return _scaled(match, Fraction(1)), unit
+    except UnitError:
+        return None
+
+
 def _plain_spelling(text: str) -> str:
     return _SUPERSCRIPT.sub(lambda power: "^" + power[0], text).translate(_SPELLINGS)
 

@@ -18,7 +18,7 @@ from tumorsim.cli import app
 
 ROOT = Path(__file__).parents[2]
 VERBS = (
-    *("init", "check", "run", "calibrate", "replay", "verify"),
+    *("init", "check", "run", "sweep", "sensitivity", "calibrate", "replay", "verify"),
     *("report", "plot", "export", "library", "schema", "doctor"),
 )
 SCENARIOS = sorted(path.name for path in (ROOT / "scenarios").glob("hcc_*.yaml"))

@@ -18,9 +18,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from toy_result import write_toy
 from toy_spatial import make_spatial, write_toy_spatial
+from toy_sweep import make_sweep, write_toy_sweep
 from toy_trial import make_trial
-from tumorsim.store import LAYOUT_VERSION, read, read_spatial
+from tumorsim.store import LAYOUT_VERSION, read, read_spatial, read_sweep
 from tumorsim.store.spatial_layout import LAYOUT_VERSION as SPATIAL_VERSION
+from tumorsim.store.sweep import LAYOUT_VERSION as SWEEP_VERSION
 
 HERE = Path(__file__).resolve().parent
 
@@ -51,6 +53,27 @@ def write_known(path: Path, known: dict[str, Any]) -> None:
     path.with_suffix(".json").write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def sweep() -> None:
+    """The golden table of a sweep."""
+    path = HERE / f"sweep_layout_{SWEEP_VERSION}.h5"
+    write_toy_sweep(path, make_sweep(seed=11))
+    stored = read_sweep(path)
+    known = {
+        "digest": stored.digest,
+        "layout_version": stored.layout_version,
+        "columns": [one.name for one in (*stored.data.factors, *stored.data.outputs)],
+        "schedule": [stored.data.factor("schedule").text(point) for point in range(stored.data.points)],
+        "hr": [value.hex() for value in stored.data.output("hr").values.ravel().tolist()],
+        "status": stored.data.status.tolist(),
+        "seeds": stored.data.seeds.tolist(),
+        "summary": stored.summary,
+        "scenario": stored.scenario_text,
+        "sweep": stored.scenario_source,
+        "provenance": stored.provenance,
+    }
+    write_known(path, known)
+
+
 def trial() -> None:
     """The golden result of a trial."""
     path = HERE / f"result_layout_{LAYOUT_VERSION}.h5"
@@ -76,3 +99,5 @@ if __name__ == "__main__":
         trial()
     if not (HERE / f"spatial_layout_{SPATIAL_VERSION}.h5").exists():
         spatial()
+    if not (HERE / f"sweep_layout_{SWEEP_VERSION}.h5").exists():
+        sweep()

@@ -10,14 +10,16 @@ import pytest
 from tumorsim.api import Result
 from tumorsim.endpoints import outcome
 from tumorsim.export import to_csv
-from tumorsim.store import LAYOUT_VERSION, read, read_spatial
+from tumorsim.store import LAYOUT_VERSION, read, read_spatial, read_sweep
 from tumorsim.store.spatial_layout import LAYOUT_VERSION as SPATIAL_VERSION
+from tumorsim.store.sweep import LAYOUT_VERSION as SWEEP_VERSION
 from tumorsim.variables import VARIABLES
 from tumorsim.verify import verify
 
 HERE = Path(__file__).resolve().parent
 GOLDEN = sorted(HERE.glob("result_layout_*.h5"))
 SPATIAL = sorted(HERE.glob("spatial_layout_*.h5"))
+SWEEPS = sorted(HERE.glob("sweep_layout_*.h5"))
 
 
 def test_there_is_a_golden_result_of_every_layout():
@@ -89,4 +91,28 @@ def test_a_golden_spatial_result_stays_readable(path):
     assert stored.scenario_text == known["scenario"]
     assert stored.provenance == known["provenance"]
     assert path.stat().st_size <= 200_000
+    assert verify(path).ok
+
+
+def test_there_is_a_golden_sweep_of_every_layout():
+    assert [path.stem for path in SWEEPS] == [f"sweep_layout_{version}" for version in range(1, SWEEP_VERSION + 1)]
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_a_golden_sweep_stays_readable(path):
+    known = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    stored = read_sweep(path)
+    data = stored.data
+    assert stored.digest == known["digest"]
+    assert stored.layout_version == known["layout_version"]
+    assert [one.name for one in (*data.factors, *data.outputs)] == known["columns"]
+    assert [data.factor("schedule").text(point) for point in range(data.points)] == known["schedule"]
+    assert [value.hex() for value in data.output("hr").values.ravel().tolist()] == known["hr"]
+    assert data.status.tolist() == known["status"]
+    assert data.seeds.tolist() == known["seeds"]
+    assert stored.summary == known["summary"]
+    assert stored.scenario_text == known["scenario"]
+    assert stored.scenario_source == known["sweep"]
+    assert stored.provenance == known["provenance"]
+    assert path.stat().st_size <= 100_000
     assert verify(path).ok

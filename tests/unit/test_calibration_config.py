@@ -18,10 +18,9 @@ from tumorsim.calibration.parameters import (
     digest_of,
     fixed_by,
     read_parameters,
-    routes,
-    setting_path,
     with_values,
 )
+from tumorsim.places import routes, setting_path
 from tumorsim.scenario import Scenario, ScenarioError
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tumorsim.calibration.log import Log, LogError, numbers, written
+from tumorsim.calibration.log import Log
+from tumorsim.journal import JournalError, numbers, written
 
 
 def fill(path, count=5):
@@ -66,7 +67,7 @@ def test_no_flipped_bit_is_believed(tmp_path_factory, whole, data):
     path.write_bytes(content)
     try:
         log = Log.open(path, "digest", {})
-    except LogError:
+    except JournalError:
         return
     for record in log.stage("optimise"):
         assert held[record["stage"], record["index"]] == record
@@ -82,7 +83,7 @@ def test_a_foreign_log_is_refused(tmp_path, content, told):
         fill(path)
     else:
         path.write_bytes(content)
-    with pytest.raises(LogError, match=told):
+    with pytest.raises(JournalError, match=told):
         Log.open(path, "another", {})
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from toy_calibration import make_outcome, write_outcome
-from tumorsim.calibration import outcome as reading
+from tumorsim import json_file
 from tumorsim.calibration.outcome import OutcomeError, is_calibration, outcome_file, read_outcome
 from tumorsim.calibration.shape import OUTCOME
 from tumorsim.figures.calibration import FIGURES, fitting
@@ -84,7 +84,7 @@ def test_brackets_inside_texts_are_no_depth(written):
 
 
 def test_too_large_a_file_is_not_read(written, monkeypatch):
-    monkeypatch.setattr(reading, "MAX_BYTES", 2**20)
+    monkeypatch.setattr(json_file, "MAX_BYTES", 2**20)
     with pytest.raises(OutcomeError, match="must not be larger than 1 MB"):
         read_outcome(written(" " * (2**20 + 1)))
     assert read_outcome(written(json.dumps(make_outcome()).ljust(2**20)[: 2**20]))

@@ -427,7 +427,7 @@ def test_a_worker_that_dies_changes_nothing(quick, tmp_path, where):
 
 
 def test_without_pyabc_it_says_what_to_install(tmp_path, monkeypatch):
-    from tumorsim.calibration.extras import MissingLibraryError
+    from tumorsim.extras import MissingLibraryError
 
     monkeypatch.setitem(sys.modules, "pyabc", None)
     with pytest.raises(MissingLibraryError, match=r"tumorsim\[calibrate\]"):

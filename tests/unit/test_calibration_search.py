@@ -118,7 +118,7 @@ def test_elementary_effects_of_a_linear_function():
     unit = 0.5 + (special.ndtr(points) - 0.5) / screening.CENTRAL
     assert unit.min() >= -1e-9
     assert unit.max() <= 1 + 1e-9
-    found = screening.effects(points, np.stack([unit @ [1.0, -3.0, 0.0], unit[:, 0] ** 2], axis=1), effort, 5)
+    found = screening.effects(points, np.stack([unit @ [1.0, -3.0, 0.0], unit[:, 0] ** 2], axis=1), 5)
     np.testing.assert_allclose(found["mu_star"][0], [1.0, 3.0, 0.0], atol=1e-9)
     np.testing.assert_allclose(found["sigma"][0], 0.0, atol=1e-9)
     assert found["sigma"][1][0] > 0.1

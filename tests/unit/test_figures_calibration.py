@@ -17,7 +17,6 @@ from tumorsim.figures.calibration import FIGURES, figure, fitting, save
 from tumorsim.figures.calibration.base import STAGES as STAGES_IN_WORDS
 from tumorsim.figures.calibration.profile import BINS, envelope
 from tumorsim.figures.calibration.reading import (
-    compact,
     in_sampling_errors,
     is_log,
     knowledge,
@@ -33,6 +32,7 @@ from tumorsim.figures.calibration.recovery import band, most_draws, rank_shares
 from tumorsim.figures.calibration.rivals import same_window
 from tumorsim.figures.calibration.screening import output_name
 from tumorsim.figures.style import VERDICT_COLOURS, plain
+from tumorsim.figures.ticks import compact
 from unit.figures_examples import artist, said, ugliness
 
 HOSTILE = '</text></svg><script>alert("1")</script> $\\frac{1}{$ & \x00\x1b[31m\n' + "W" * 90

@@ -18,8 +18,7 @@ from tumorsim.figures.spatial.courses import Course, Drug, courses
 from tumorsim.figures.spatial.findings import chance
 from tumorsim.figures.spatial.findings.session import session
 from tumorsim.figures.spatial.looks import shown
-from tumorsim.report import spatial
-from tumorsim.report import frame
+from tumorsim.report import frame, spatial
 from tumorsim.report.spatial import page
 from tumorsim.spatial_variables import FATES, MEASURES, SERIES, SpatialData
 from unit.figures_examples import said as texts_of

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from tumorsim.cli import app
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/quickstart.md")
+PAGES = ("README.md", "docs/quickstart.md", "docs/how-to/run-a-sweep.md")
 GENERATED = ("docs/parameters.md",)  # by docs/_ext/parameters.py when the pages are built
 
 

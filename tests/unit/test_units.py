@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from tumorsim.units import DIMENSIONS, UnitError, format_quantity, parse_quantity
+from tumorsim.units import DIMENSIONS, UnitError, format_quantity, parse_quantity, split_quantity
 
 MONTH = 365.25 / 12
 
@@ -195,3 +195,20 @@ def test_the_table_agrees_with_pint():
         internal = DIMENSIONS[dimension].internal
         expected = registry.Quantity(1.0, unit).to(internal).magnitude
         assert parse_quantity(f"1 {unit}", dimension) == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("0.1 1/day", (0.1, "1/day")),
+        ("6.4 × 10^9 cells", (6.4e9, "cells")),
+        ("150 1e3/uL", (150.0, "1e3/uL")),
+        ("30 %", (30.0, "%")),
+        ("3", (3.0, "")),
+        ("4 x q1w", None),
+        ("q8w", None),
+        ("", None),
+    ],
+)
+def test_numbers_and_units_are_told_apart_from_words(text, found):
+    assert split_quantity(text) == found

@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tumorsim.calibration.log import LogError
 from tumorsim.calibration.objective import Objective
 from tumorsim.calibration.outcome import FILE
-from tumorsim.calibration.parameters import routes, setting_path
 from tumorsim.calibration.posterior import DATABASE
+from tumorsim.journal import JournalError
+from tumorsim.places import routes, setting_path
 from tumorsim.store import commit
 
 LOG: Final = "log.jsonl"
@@ -40,7 +40,7 @@ def open_folder(folder: Path, force: bool) -> Path:
 
     Raises
     ------
-    LogError
+    JournalError
         It holds other files.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def open_folder(folder: Path, force: bool) -> Path:
         for name in FILES:
             (folder / name).unlink(missing_ok=True)
     elif not (folder / LOG).exists() and any(folder.iterdir()):
-        raise LogError(f"{folder}: holds other files and no log of a calibration; choose another folder with --out")
+        raise JournalError(f"{folder}: holds other files and no log of a calibration; choose another folder with --out")
     return folder / LOG
 
 

@@ -1,8 +1,4 @@
-"""The log of a calibration: one line of JSON for every simulation, appended and flushed to the disk.
-
-A line carries the checksum of its own content. After a kill the last line may be torn:
-it is cut off, and what it held is simulated again. A line that does not agree with its
-checksum is left out in the same way, so that nothing damaged is ever used.
+"""The log of a calibration: a journal with one line for every simulation.
 
 Lines hold what was simulated and nothing that follows from it: distances and losses are
 worked out anew whenever the log is read, with the weights and errors of that day.
@@ -10,179 +6,15 @@ worked out anew whenever the log is read, with the weights and errors of that da
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-import os
-import time
-import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import ClassVar
 
-FORMAT: Final = "tumorsim calibration log"
-LAYOUT: Final = 2
-MAX_BYTES: Final = 1 << 30
-Record = dict[str, Any]
-Key = tuple[str, int]
+from tumorsim.journal import Journal
 
 
-class LogError(ValueError):
-    """A log that cannot be gone on with; the message says what to do."""
+class Log(Journal):
+    """Records by stage and index."""
 
-
-@dataclass
-class Log:
-    """Records by stage and index.
-
-    Attributes
-    ----------
-    path
-        The file.
-    records
-        What it holds.
-    dropped
-        Lines that were torn or damaged.
-    """
-
-    path: Path
-    records: dict[Key, Record]
-    dropped: int = 0
-    _stream: BinaryIO | None = field(default=None, repr=False)
-    _since: float = field(default_factory=time.perf_counter, repr=False)
-
-    @classmethod
-    def open(cls, path: Path, digest: str, head: Mapping[str, Any]) -> Log:
-        """Open for appending; a new file begins with ``head``.
-
-        Parameters
-        ----------
-        path
-            The file; made if it is not there.
-        digest
-            `tumorsim.calibration.parameters.digest_of`: a log of another configuration is refused.
-        head
-            Facts kept in the first line.
-
-        Raises
-        ------
-        LogError
-            No log, or one of another configuration or layout.
-        """
-        log = cls(path, {})
-        if path.exists():
-            log._load(digest)
-        fresh = ("head", 0) not in log.records
-        log._stream = path.open("ab")
-        if fresh:
-            log.append("head", 0, {"format": FORMAT, "layout": LAYOUT, "configuration": digest, **head})
-        return log
-
-    def _load(self, digest: str) -> None:
-        if self.path.stat().st_size > MAX_BYTES:
-            raise LogError(f"{self.path}: is larger than {MAX_BYTES >> 30} GiB; choose another folder with --out")
-        content = self.path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        for line in whole.splitlines():
-            record = _record(line)
-            if record is None:
-                self.dropped += 1
-            else:
-                self.records[str(record["stage"]), int(record["index"])] = record
-        if len(whole) < len(content):
-            self.dropped += 1
-            with self.path.open("r+b") as stream:
-                stream.truncate(len(whole))
-        head = self.records.get(("head", 0))
-        if head is None and whole:
-            raise LogError(f"{self.path}: is no log of a calibration; choose another folder with --out")
-        if head is not None and (head.get("format") != FORMAT or head.get("layout") != LAYOUT):
-            raise LogError(f"{self.path}: was written by another version; choose another folder with --out")
-        if head is not None and head.get("configuration") != digest:
-            raise LogError(
-                f"{self.path}: belongs to another configuration (the calibration file, a scenario, the library or the "
-                "seed has changed since); choose another folder with --out, or begin anew with --force"
-            )
-
-    def get(self, stage: str, index: int, latent: list[float] | None = None) -> Record | None:
-        """A record; None if there is none, or if it was made at another point."""
-        found = self.records.get((stage, index))
-        return found if found is not None and (latent is None or found.get("latent") == latent) else None
-
-    def append(self, stage: str, index: int, content: Mapping[str, Any]) -> Record:
-        """Add a record; it is on the disk when this returns. Its ``seconds`` are those since the last one."""
-        now = time.perf_counter()
-        record: Record = {"stage": stage, "index": index, **content, "seconds": round(now - self._since, 3)}
-        self._since = now
-        body = _dump(record)
-        assert self._stream is not None
-        self._stream.write(f'{{"crc": "{zlib.crc32(body.encode()):08x}", {body[1:]}\n'.encode())
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
-        # what a later run reads is what this one goes on with
-        self.records[stage, index] = json.loads(body)
-        return self.records[stage, index]
-
-    def start_clock(self) -> None:
-        """What went before is no part of the next record's ``seconds``."""
-        self._since = time.perf_counter()
-
-    def seconds(self) -> dict[str, float]:
-        """Wall time of each stage, those of earlier processes too."""
-        told: dict[str, float] = {}
-        for (stage, _), record in self.records.items():
-            if stage != "head":
-                told[stage] = told.get(stage, 0.0) + float(record["seconds"])
-        return told
-
-    def stage(self, name: str) -> list[Record]:
-        """The records of a stage in order."""
-        return [record for (stage, _), record in sorted(self.records.items()) if stage == name]
-
-    def digest(self) -> str:
-        """SHA-256 of what was simulated, without the times it took: equal for equal work in any order."""
-        kept = [
-            {key: value for key, value in record.items() if key != "seconds"}
-            for (stage, _), record in sorted(self.records.items())
-            if stage != "head"
-        ]
-        return hashlib.sha256(_dump(kept).encode()).hexdigest()
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
-
-    def __enter__(self) -> Log:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def _dump(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(", ", ": "))
-
-
-def _record(line: bytes) -> Record | None:
-    """The record of a line; None if it is torn, foreign or damaged."""
-    try:
-        found = json.loads(line)
-        crc = found.pop("crc")
-        if f"{zlib.crc32(_dump(found).encode()):08x}" == crc and {"stage", "index"} <= found.keys():
-            return dict(found)
-    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
-        return None
-    return None
-
-
-def written(values: Iterable[float]) -> list[float | str | None]:
-    """Numbers as a line holds them: JSON knows no infinity, and None stands for no number."""
-    return [float(x) if math.isfinite(x) else None if math.isnan(x) else str(float(x)) for x in values]
-
-
-def numbers(line: Iterable[float | str | None]) -> list[float]:
-    """The inverse of `written`."""
-    return [math.nan if x is None else float(x) for x in line]
+    FORMAT: ClassVar[str] = "tumorsim calibration log"
+    LAYOUT: ClassVar[int] = 2
+    WHOSE: ClassVar[str] = "a calibration"
+    DECIDED_BY: ClassVar[str] = "the calibration file, a scenario, the library or the seed"

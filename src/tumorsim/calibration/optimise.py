@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from tumorsim.calibration.config import Optimisation
-from tumorsim.calibration.extras import need
 from tumorsim.calibration.simulator import FloatArray
+from tumorsim.extras import need
 
 Loss = Callable[[int, int, FloatArray], float]
 Settle = Callable[[FloatArray], FloatArray]

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-import numpy as np
-
 from tumorsim.calibration.shape import OUTCOME, ShapeError
+from tumorsim.json_file import JsonError, read_json, refusal
 
 FORMAT: Final = "tumorsim calibration"
 LAYOUT: Final = 1
 FILE: Final = "outcome.json"
-MAX_BYTES: Final = 64 * 2**20
-MAX_DEPTH: Final = 16
-_STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
 class OutcomeError(ValueError):
@@ -52,7 +45,14 @@ def read_outcome(path: str | os.PathLike[str]) -> dict[str, Any]:
         layout, or holds something where the layout wants something else.
     """
     file = outcome_file(path)
-    found = _parse(file, _content(file))
+    if not file.exists():
+        inside = file.name == FILE and file.parent.is_dir()
+        what = f"{file.parent}: the folder holds no {FILE}" if inside else f"{file}: there is no such file"
+        raise OutcomeError(f"{what}; give a calibration's folder, e.g. results/hcc_adjuvant_cik")
+    try:
+        found = read_json(file)
+    except JsonError as error:
+        raise OutcomeError(str(error)) from None
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         _refuse(file, "format", f'must be "{FORMAT}"; this JSON file holds something else')
     if found.get("layout") != LAYOUT:
@@ -66,45 +66,8 @@ def read_outcome(path: str | os.PathLike[str]) -> dict[str, Any]:
     return outcome
 
 
-def _content(file: Path) -> bytes:
-    if not file.exists():
-        inside = file.name == FILE and file.parent.is_dir()
-        what = f"{file.parent}: the folder holds no {FILE}" if inside else f"{file}: there is no such file"
-        raise OutcomeError(f"{what}; give a calibration's folder, e.g. results/hcc_adjuvant_cik")
-    with open(file, "rb", opener=_at_once) as handle:
-        if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
-            raise OutcomeError(f"{file}: must be a plain file")
-        content = handle.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise OutcomeError(f"{file}: must not be larger than {MAX_BYTES // 2**20} MB; a calibration has a few")
-    return content
-
-
-def _at_once(path: str, flags: int) -> int:
-    """Open without waiting, as a pipe would have us do."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-def _parse(file: Path, content: bytes) -> Any:
-    brackets = np.frombuffer(_STRINGS.sub(b"", content), dtype=np.uint8)
-    steps = np.isin(brackets, (0x5B, 0x7B)).astype(np.int32) - np.isin(brackets, (0x5D, 0x7D))
-    if np.cumsum(steps).max(initial=0) > MAX_DEPTH:
-        raise OutcomeError(f"{file}: must not be nested more than {MAX_DEPTH} deep")
-    try:
-        return json.loads(content.decode("utf-8"), parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        _refuse(file, f"line {error.lineno}, column {error.colno}", f"is not JSON ({error.msg}); the file is damaged")
-    except (ValueError, RecursionError) as error:
-        raise OutcomeError(f"{file}: is not JSON ({error}); the file is damaged") from None
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON; write null")
-
-
 def _refuse(file: Path, place: str, rule: str) -> NoReturn:
-    shown = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in place[:200])
-    raise OutcomeError(f"{file}: {shown}: {rule}") from None
+    raise OutcomeError(refusal(file, place, rule)) from None
 
 
 def _sizes(outcome: dict[str, Any]) -> None:

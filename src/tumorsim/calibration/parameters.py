@@ -20,15 +20,14 @@ from scipy import special
 
 from tumorsim.calibration.config import Calibration, FreeParameter, Prior
 from tumorsim.calibration.simulator import FloatArray
-from tumorsim.fields import bounds_of, description_of, has, place_of, unit_of, value_at
+from tumorsim.fields import bounds_of, description_of, place_of, unit_of, value_at
 from tumorsim.params.base import Process
+from tumorsim.places import Route, routes
 from tumorsim.scenario import Scenario
 from tumorsim.study import canonical_json
 from tumorsim.units import DIMENSIONS, UnitError, format_quantity, parse_quantity
 from tumorsim.yamlio import Problem, ScenarioError
 
-Route = tuple[str | int, ...]
-ENTRIES = ("drug", "infusion", "tace")
 EDGE = 1e-6  # latent coordinates stay this far, in probability, from the ends of a prior
 LARGEST = 5.0  # standard deviations: beyond it the value does not move
 
@@ -119,31 +118,6 @@ class Parameter:
         return str(written)
 
 
-def routes(plain: Any, path: str) -> list[Route]:
-    """Every place of a resolved scenario that ``path`` means; parameters without their ``value``."""
-    parts = path.split(".")
-    if parts[0] in ENTRIES and len(parts) >= 3:
-        return [
-            (*route, *parts[2:])
-            for route in _entries(plain, parts[0], parts[1])
-            if has_path(plain, (*route, *parts[2:]))
-        ]
-    route: list[str | int] = []
-    node = plain
-    for part in parts:
-        key: str | int = part
-        if isinstance(node, list):
-            named = [i for i, item in enumerate(node) if isinstance(item, dict) and item.get("name") == part]
-            if not named and not part.isdigit():
-                return []
-            key = named[0] if named else int(part)
-        if not has(node, key):
-            return []
-        node = value_at(node, key)
-        route.append(key)
-    return [tuple(route)]
-
-
 def fixed_by(path: str, settings: Sequence[str], plains: Sequence[Any]) -> bool:
     """Whether ``settings`` (key=value) set, or do away with, every place that ``path`` means.
 
@@ -162,37 +136,6 @@ def fixed_by(path: str, settings: Sequence[str], plains: Sequence[Any]) -> bool:
         if any(all(route[: len(one)] != one for one in fixed) for route in routes(plain, path)):
             return False
     return True
-
-
-def has_path(plain: Any, route: Route) -> bool:
-    """Whether something stands at ``route``."""
-    for part in route:
-        if not has(plain, part):
-            return False
-        plain = value_at(plain, part)
-    return True
-
-
-def _entries(plain: Any, kind: str, name: str, route: Route = ()) -> list[Route]:
-    found: list[Route] = []
-    children = plain.items() if isinstance(plain, dict) else enumerate(plain) if isinstance(plain, list) else ()
-    for key, child in children:
-        here = (*route, key)
-        if key == kind and isinstance(child, dict) and child.get("name") == name:
-            found.append(here)
-        found += _entries(child, kind, name, here)
-    return found
-
-
-def setting_path(plain: Any, route: Route) -> str:
-    """A place as ``--set`` writes it, items of lists by their name where they have one."""
-    parts = []
-    for part in route:
-        child = value_at(plain, part)
-        named = isinstance(part, int) and isinstance(child, dict) and isinstance(child.get("name"), str)
-        parts.append(str(child["name"] if named else part))
-        plain = child
-    return ".".join(parts)
 
 
 def with_values(plain: dict[str, Any], parameters: Sequence[Parameter], values: FloatArray) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from tumorsim.calibration.adjustment import LEVEL, Adjusted, Description, adjust, describe
-from tumorsim.calibration.extras import need
 from tumorsim.calibration.simulator import FloatArray, Record, Recorded, Simulator, weakening
 from tumorsim.executor import Executor
+from tumorsim.extras import need
 
 DATABASE = "posterior.db"
 _NARROWING = 0.6  # how much rarer acceptance usually becomes from one population to the next; for the ETA alone

@@ -19,7 +19,7 @@ from tumorsim.calibration import screening as morris
 from tumorsim.calibration.assemble import assemble
 from tumorsim.calibration.config import Calibration, Optimisation, Rival, load_calibration
 from tumorsim.calibration.folder import CONFIGURATION, keep, open_folder, write
-from tumorsim.calibration.log import Log, numbers, written
+from tumorsim.calibration.log import Log
 from tumorsim.calibration.objective import Evaluation, Objective
 from tumorsim.calibration.optimise import Found, search
 from tumorsim.calibration.parameters import digest_of, fixed_by
@@ -33,6 +33,7 @@ from tumorsim.calibration.simulator import FloatArray, study_seed
 from tumorsim.calibration.surface import Tried, settle
 from tumorsim.calibration.work import Notify, StageProgress, Work
 from tumorsim.executor import Executor, open_executor
+from tumorsim.journal import numbers, written
 
 STAGES = ("screening", "optimise", "winner", "posterior", "recovery", "rivals")
 FRESH = 1_000_000  # seeds of the winner: the file's seed plus this and more, beyond those of any search
@@ -85,7 +86,7 @@ def calibrate(
     ------
     ScenarioError
         A fault in the calibration file or in a scenario, with its place.
-    LogError
+    JournalError
         The folder holds the log of another configuration.
     MissingLibraryError
         A stage needs a library that is not installed.
@@ -156,7 +157,7 @@ def _screen(work: Work) -> dict[str, Any] | None:
         "trajectories": int(whole.sum()),
         "levels": effort.levels,
         "evaluations": len(points),
-        **morris.effects(points[kept], table[kept], effort, work.made.seed),
+        **morris.effects(points[kept], table[kept], work.made.seed),
     }
 
 

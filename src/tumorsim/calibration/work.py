@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from tumorsim.calibration.config import Calibration
-from tumorsim.calibration.log import Log, numbers, written
+from tumorsim.calibration.log import Log
 from tumorsim.calibration.objective import Evaluation, Measured, Objective
 from tumorsim.calibration.simulator import FloatArray, Simulated
+from tumorsim.journal import numbers, written
 
 StageProgress = Callable[[str, int, int], None]
 Notify = Callable[[str], None]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 # Importing a module registers its verbs; the order here is the order of the help.
 # isort: off
-from tumorsim.cli import study, calibration, result, reference  # noqa: F401
+from tumorsim.cli import study, sweep, sensitivity, calibration, result, reference  # noqa: F401
 from tumorsim.cli.app import app
 # isort: on
 

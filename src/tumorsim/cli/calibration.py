@@ -61,13 +61,10 @@ def calibrate(
     from tumorsim.calibration import run as stage_run
     from tumorsim.calibration.config import load_calibration
 
-    made = load_calibration(calibration, seed)
     if dry_run:
-        from tumorsim.calibration.plan import plan
-
-        planned = plan(made, threads)
-        print_json(planned) if as_json else print_plan(planned)
+        check_calibration(calibration, seed, threads, as_json)
         return Code.DONE
+    made = load_calibration(calibration, seed)
     from tumorsim.api import default_threads
 
     folder = out or Path("results") / made.name
@@ -107,6 +104,15 @@ def _chosen(stages: str | None, known: tuple[str, ...]) -> tuple[str, ...]:
         if name not in known:
             raise UsageError(f"--stages {name}: is no stage; stages are {', '.join(known)}")
     return named
+
+
+def check_calibration(calibration: Path, seed: int | None, threads: int | None, as_json: bool) -> None:
+    """Read and check a calibration file, and print its plan."""
+    from tumorsim.calibration.config import load_calibration
+    from tumorsim.calibration.plan import plan
+
+    planned = plan(load_calibration(calibration, seed), threads)
+    print_json(planned) if as_json else print_plan(planned)
 
 
 def print_plan(planned: dict[str, Any]) -> None:

@@ -64,3 +64,20 @@ def key_values(settings: list[str] | None) -> dict[str, str]:
             raise UsageError(f'--set {text}: must be KEY=VALUE, e.g. --set "endpoint=os"')
         found[key.strip()] = value.strip()
     return found
+
+
+def purpose_of(path: Path) -> str:
+    """What a YAML file that is no scenario is for: ``sweep``, ``calibration``; empty for all else.
+
+    A file that cannot be read is none of them; loading it as a scenario then says why.
+    """
+    from tumorsim.yamlio import ScenarioError, parse, read_file
+
+    try:
+        text = read_file(path, path.as_posix())
+        if "sweep" not in text and "calibration" not in text:  # spares a scenario the second reading
+            return ""
+        root = parse(text, path.as_posix())
+    except ScenarioError:
+        return ""
+    return next((key for key in ("sweep", "calibration") if root.get(key) is not None), "")

@@ -67,12 +67,13 @@ def _called(entry: LibraryEntry) -> str:
 @guarded
 def schema(
     spatial: Annotated[bool, typer.Option("--spatial", help="Of spatial scenarios, instead of trials.")] = False,
+    sweep: Annotated[bool, typer.Option("--sweep", help="Of sweep files.")] = False,
     out: Annotated[Path | None, out_option("File; stdout if not given.")] = None,
     force: Force = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Print the JSON Schema of scenario files.
+    """Print the JSON Schema of a kind of file.
 
     For completion and checks in an editor.
 
@@ -80,11 +81,20 @@ def schema(
     Examples:
       tumorsim schema -o scenario.schema.json
       tumorsim schema --spatial -o spatial.schema.json
+      tumorsim schema --sweep -o sweep.schema.json
     """
-    from tumorsim.cli.files import write_text
+    from tumorsim.cli.files import UsageError, write_text
     from tumorsim.schema import json_schema, spatial_json_schema
 
-    text = json.dumps(spatial_json_schema() if spatial else json_schema(), indent=1, ensure_ascii=False) + "\n"
+    if spatial and sweep:
+        raise UsageError("--spatial and --sweep are two schemas; give one of them")
+    if sweep:
+        from tumorsim.sweep.schema import sweep_json_schema
+
+        made = sweep_json_schema()
+    else:
+        made = spatial_json_schema() if spatial else json_schema()
+    text = json.dumps(made, indent=1, ensure_ascii=False) + "\n"
     if out is None:
         typer.echo(text, nl=False)
     else:

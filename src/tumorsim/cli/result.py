@@ -15,11 +15,20 @@ from tumorsim.cli.options import AsJson, Force, Quiet, ResultPath, Threads, Verb
 if TYPE_CHECKING:
     from tumorsim.figures.base import Kind
 
-SOURCE = "A result file (HDF5) of a trial or a spatial study, or the folder of a calibration."
+SOURCE = "A result file (HDF5) of a trial, a spatial study or a sweep, or the folder of a calibration or sensitivity."
 EXAMPLES = {
     "trial": "results/my_trial-seed1.h5",
     "spatial": "results/my_lattice-seed1.h5",
     "calibration": "results/my_calibration",
+    "sweep": "results/my_sweep/sweep.h5",
+    "sensitivity": "results/my_sweep-morris",
+}
+WORDS = {
+    "trial": "the result of a trial",
+    "spatial": "the result of a spatial study",
+    "sweep": "the table of a sweep",
+    "calibration": "a calibration",
+    "sensitivity": "a sensitivity analysis",
 }
 
 
@@ -49,7 +58,7 @@ def replay(
     """
     from tumorsim import api, store
 
-    counted = {"trial": "patient courses", "spatial": "steps"}[store.kind_of(result)]
+    counted = "steps" if store.kind_of(result) == "spatial" else "patient courses"
     with Progress(counted) as progress:
         differences = [
             printable(found) for found in api.replay(result, threads=threads, progress=progress, notify=progress.note)
@@ -67,22 +76,49 @@ def replay(
 
 @app.command()
 @guarded
-def verify(result: ResultPath, as_json: AsJson = False, quiet: Quiet = False, verbose: Verbose = False) -> Code:
+def verify(
+    result: Annotated[
+        Path, typer.Argument(metavar="RESULT", help="A result file, or the folder of a sweep.", show_default=False)
+    ],
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Code:
     """Check that a result file is whole.
 
     Looks at seal, layout, links, claimed sizes and checksums. The file is opened in
-    a process of its own, with limited time and memory.
+    a process of its own, with limited time and memory. Of a sweep's folder, every shard
+    and the table.
 
     \b
-    Example:
+    Examples:
       tumorsim verify results/hcc_adjuvant_cik_rct-seed1.h5
+      tumorsim verify results/sweep_dose_timing
     """
     from tumorsim.verify import verify as inspect
 
+    if result.is_dir():
+        return _verify_sweep(result, as_json)
     found = inspect(result)
     if as_json:
         problems = [{"place": p.place, "rule": p.rule, "advice": p.advice} for p in found.problems]
         print_json({"result": str(result), "ok": found.ok, "sha256": found.digest, "problems": problems})
+    elif found.ok:
+        typer.echo(printable(found))
+    else:
+        complain(printable(found))
+    return Code.DONE if found.ok else Code.BAD_INPUT
+
+
+def _verify_sweep(folder: Path, as_json: bool) -> Code:
+    """Every shard of a sweep, and its table."""
+    from tumorsim.sweep.inspection import inspect_sweep
+
+    found = inspect_sweep(folder)
+    if as_json:
+        counts = {name: getattr(found, name) for name in ("whole", "adopted", "runs", "total", "failed")}
+        told = {"result": str(folder), "ok": found.ok, "sha256": found.digest, **counts}
+        print_json(told | {"problems": list(found.problems)})
     elif found.ok:
         typer.echo(printable(found))
     else:
@@ -117,6 +153,7 @@ def report(
 
     if out is not None and out.suffix.lower() not in {".html", ".htm"}:
         raise UsageError(f"{out}: the page's name must end in .html, e.g. {result.stem}.html")
+    _refuse_sweep(result)
     if is_calibration(result):
         path = own_or_given(out, _beside(result, "report", ".html"), force)
         _report_calibration(result, path)
@@ -125,6 +162,32 @@ def report(
         (_report_spatial if store.kind_of(result) == "spatial" else _report_study)(result, path)
     typer.echo(path)
     say("Open it in a browser; it loads nothing from anywhere.")
+
+
+def _refuse_sweep(result: Path) -> None:
+    """A sweep has figures and no page."""
+    from tumorsim.cli.files import UsageError
+
+    found = _kind(result)
+    if found in ("sweep", "sensitivity"):
+        kind = "tornado" if found == "sensitivity" else "sweep"
+        raise UsageError(
+            f"{result}: is {WORDS[found]}, which has no page; draw it, e.g. {program()} plot {kind} {result}"
+        )
+
+
+def _kind(result: Path) -> str:
+    """What a path holds: a folder or JSON file by its name and format, an HDF5 file by its format."""
+    from tumorsim import store
+    from tumorsim.calibration.outcome import is_calibration
+    from tumorsim.sensitivity_data import is_sensitivity
+    from tumorsim.sweep.shards import TABLE
+
+    if is_sensitivity(result):
+        return "sensitivity"
+    if result.is_dir() and (result / TABLE).is_file():
+        return "sweep"
+    return "calibration" if is_calibration(result) else store.kind_of(result)
 
 
 def _report_study(result: Path, path: Path) -> None:
@@ -154,11 +217,14 @@ def _report_calibration(result: Path, path: Path) -> None:
 
 
 def _beside(result: Path, name: str, suffix: str) -> Path:
-    """Output of a calibration: inside its folder, or beside a JSON file of another name than ``outcome.json``."""
-    from tumorsim.calibration.outcome import FILE, outcome_file
+    """Output of a folder: inside it, or beside a file of another name than the folder's own."""
+    from tumorsim.calibration import outcome
+    from tumorsim.sensitivity_data import FILE
+    from tumorsim.sweep.shards import TABLE
 
-    file = outcome_file(result)
-    return file.with_name(f"{name}{suffix}" if file.name == FILE else f"{file.stem}-{name}{suffix}")
+    file = result / outcome.FILE if result.is_dir() else result
+    own = (outcome.FILE, FILE, TABLE)
+    return file.with_name(f"{name}{suffix}" if file.name in own else f"{file.stem}-{name}{suffix}")
 
 
 @app.command()
@@ -180,7 +246,7 @@ def plot(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Draw one figure of a result or a calibration.
+    """Draw one figure of whatever a verb has made.
 
     `tumorsim plot list` shows the kinds, what each is drawn from, and its options.
 
@@ -190,27 +256,36 @@ def plot(
       tumorsim plot km results/hcc_adjuvant_cik_rct-seed1.h5 --set endpoint=os -o os.pdf
       tumorsim plot lattice results/spatial_tace_nk-seed1.h5
       tumorsim plot calibration-posterior results/hcc_adjuvant_cik
+      tumorsim plot sweep results/dose_timing/sweep.h5 --set output=tumour_deaths
+      tumorsim plot tornado results/dose_timing-morris
     """
     from tumorsim import figures, store
     from tumorsim.calibration.outcome import read_outcome
     from tumorsim.cli.files import UsageError, key_values, own_or_given
-    from tumorsim.figures import calibration, spatial
+    from tumorsim.figures import calibration, spatial, sweep
     from tumorsim.figures.curves import study_view
+    from tumorsim.sensitivity_data import read_sensitivity
 
     if kind == "list":
         from tumorsim.cli.printing import print_figures
 
-        print_figures((*figures.FIGURES, *spatial.FIGURES, *calibration.FIGURES))
+        print_figures((*figures.FIGURES, *spatial.FIGURES, *calibration.FIGURES, *sweep.FIGURES))
         return
     declared = _declared(kind)
     options = declared.read(key_values(settings))  # a slip is told before the result is read
     if result is None:
-        thing = "calibration" if declared.source == "calibration" else "result"
-        raise UsageError(f"give a {thing} as well, e.g. {program()} plot {kind} {EXAMPLES[declared.source]}")
+        thing = WORDS[declared.source] if declared.source in ("calibration", "sensitivity") else "a result"
+        raise UsageError(f"give {thing} as well, e.g. {program()} plot {kind} {EXAMPLES[declared.source]}")
     _check_source(declared, result)
     if declared.source == "calibration":
         path = own_or_given(out, _beside(result, kind, ".png"), force)
         calibration.save(kind, read_outcome(result), path, **options)
+    elif declared.source == "sensitivity":
+        path = own_or_given(out, _beside(result, kind, ".png"), force)
+        sweep.save(kind, read_sensitivity(result), path, **options)
+    elif declared.source == "sweep":
+        path = own_or_given(out, _beside(result, kind, ".png"), force)
+        sweep.save(kind, store.read_sweep(_table_of(result)).data, path, **options)
     elif declared.source == "spatial":
         suffix = spatial.figure(kind).suffixes[0]
         path = own_or_given(out, result.with_name(f"{result.stem}-{kind}.{suffix}"), force)
@@ -225,43 +300,54 @@ def plot(
 def _declared(kind: str) -> Kind[Any]:
     """The figure of a name, whatever it is drawn from."""
     from tumorsim import figures
-    from tumorsim.figures import calibration, spatial
+    from tumorsim.figures import calibration, spatial, sweep
 
     if kind.startswith(calibration.PREFIX):
         return calibration.figure(kind)
     if any(one.name == kind for one in spatial.FIGURES):
         return spatial.figure(kind)
+    if any(one.name == kind for one in sweep.FIGURES):
+        return sweep.figure(kind)
     try:
         return figures.figure(kind)
     except figures.FigureError as error:
         more = ", ".join(one.name for one in spatial.FIGURES)
-        raise figures.FigureError(f"{error}; of a spatial study: {more}") from None
+        swept = ", ".join(one.name for one in sweep.FIGURES)
+        raise figures.FigureError(f"{error}; of a spatial study: {more}; of a sweep: {swept}") from None
+
+
+def _table_of(result: Path) -> Path:
+    """The table of a sweep, or that of its folder."""
+    from tumorsim.sweep.shards import TABLE
+
+    return result / TABLE if result.is_dir() else result
 
 
 def _check_source(declared: Kind[Any], result: Path) -> None:
-    """A figure of a study needs a result file of its kind, one of a calibration its folder."""
-    from tumorsim import figures, store
+    """A figure of a study needs a result file of its kind, one of a calibration or a sensitivity its folder."""
+    from tumorsim import figures
     from tumorsim.calibration.outcome import is_calibration
     from tumorsim.cli.files import UsageError
-    from tumorsim.figures import calibration, spatial
+    from tumorsim.figures import calibration, spatial, sweep
 
-    if is_calibration(result):
-        if declared.source == "calibration":
-            return
-        names = ", ".join(figure.name for figure in calibration.FIGURES)
+    wanted, beside = declared.source, is_calibration(result)
+    if wanted in ("calibration", "sensitivity") and not beside:
+        example = "results/hcc_adjuvant_cik" if wanted == "calibration" else EXAMPLES[wanted]
+        raise UsageError(f"{result}: {declared.name} is drawn from {WORDS[wanted]}; give its folder, e.g. {example}")
+    found = _kind(result)
+    # a sensitivity analysis is a sweep as well: its folder holds the table of its runs
+    table = wanted == "sweep" and result.is_dir() and _table_of(result).is_file()
+    if found == wanted or table:
+        return
+    kinds: tuple[Kind[Any], ...] = (*figures.FIGURES, *spatial.FIGURES, *calibration.FIGURES, *sweep.FIGURES)
+    names = ", ".join(figure.name for figure in kinds if figure.source == found)
+    if found == "calibration":
+        if wanted == "sensitivity":
+            return  # what is wrong with the file is told by whoever reads it
         raise UsageError(f"{result}: {declared.name} is drawn from a result file; a calibration has {names}")
-    if declared.source == "calibration":
-        raise UsageError(
-            f"{result}: {declared.name} is drawn from a calibration; give its folder, e.g. results/hcc_adjuvant_cik"
-        )
-    found = store.kind_of(result)
-    if found != declared.source:
-        known: tuple[Kind[Any], ...] = spatial.FIGURES if found == "spatial" else figures.FIGURES
-        words = {"trial": "the result of a trial", "spatial": "the result of a spatial study"}
-        raise UsageError(
-            f"{result}: {declared.name} is drawn from {words[declared.source]}, and this is {words[found]}, which has "
-            f"{', '.join(one.name for one in known)}"
-        )
+    raise UsageError(
+        f"{result}: {declared.name} is drawn from {WORDS[wanted]}, and this is {WORDS[found]}, which has {names}"
+    )
 
 
 @app.command()
@@ -277,8 +363,8 @@ def export(
     """Write a result as plain tables.
 
     Of a trial: patients, visits, trajectories. Of a spatial study: series, measures and
-    the lineage; voxels stay in the file, which xarray and ParaView open. And what each
-    column means.
+    the lineage; voxels stay in the file, which xarray and ParaView open. Of a sweep: one
+    row a run, and the failures. And what each column means.
 
     \b
     Examples:

@@ -37,6 +37,7 @@ class Setting(StrEnum):
     adjuvant = "adjuvant"
     advanced = "advanced"
     spatial = "spatial"
+    sweep = "sweep"
 
 
 @app.command()
@@ -51,11 +52,12 @@ def init(
     """Write a commented starter scenario.
 
     Of a trial after curative treatment (adjuvant) or in advanced disease, or of a tumour
-    on a lattice (spatial).
+    on a lattice (spatial); or a sweep file over scenario.yaml.
 
     \b
     Examples:
       tumorsim init my_trial.yaml
+      tumorsim init && tumorsim init --setting sweep my_sweep.yaml
       tumorsim init --setting spatial my_lattice.yaml
     """
     from tumorsim import starter
@@ -83,17 +85,31 @@ def check(
 ) -> None:
     """Validate a scenario and show its plan.
 
-    The plan says arms, patients or lattices, doses, visits, time and disk. Every error
-    of the file is shown at once, with its line, its rule and an example.
+    The plan says arms, patients or lattices, doses, visits, time and disk; of a sweep or
+    a calibration, what would be run. Every error of the file is shown at once, with its
+    line, its rule and an example.
 
     \b
     Examples:
       tumorsim check scenarios/hcc_adjuvant_cik_rct.yaml
       tumorsim check scenarios/spatial_tace_nk.yaml
+      tumorsim check scenarios/small/sweep_dose_timing.yaml
     """
+    from tumorsim.cli.files import purpose_of
     from tumorsim.spatial_scenario import is_spatial, load_spatial
 
-    if is_spatial(scenario):
+    purpose = purpose_of(scenario)
+    if purpose == "sweep":
+        from tumorsim.cli.sweep import check_sweep
+
+        check_sweep(scenario, seed, patients, replicates, overrides or (), as_json)
+    elif purpose == "calibration":
+        from tumorsim.cli.calibration import check_calibration
+
+        for given, option in ((patients, "--patients"), (replicates, "--replicates"), (overrides, "--set")):
+            _refuse(given, option, "of a scenario; a calibration says its own")
+        check_calibration(scenario, seed, None, as_json)
+    elif is_spatial(scenario):
         from tumorsim.cli.spatial import show_plan
 
         _refuse(patients, "--patients", "of a trial; a spatial scenario has --replicates")
@@ -103,7 +119,10 @@ def check(
 
         _refuse(replicates, "--replicates", "of a spatial scenario; a trial has --patients")
         _show_plan(load(scenario, overrides or (), patients, seed), as_json)
-    say(f"Next: {program()} run {scenario}")
+    say(f"Next: {program()} {_VERBS[purpose]} {scenario}")
+
+
+_VERBS = {"sweep": "sweep", "calibration": "calibrate", "": "run"}
 
 
 def _refuse(given: object, option: str, why: str) -> None:
@@ -143,8 +162,12 @@ def run(
       tumorsim run trial.yaml --patients 1000 --seed 2 --set "trial.cutoff=60 month" -o long.h5
       tumorsim run scenarios/small/spatial_tace_nk.yaml --replicates 4
     """
+    from tumorsim.cli.files import UsageError, purpose_of
     from tumorsim.spatial_scenario import is_spatial
 
+    purpose = purpose_of(scenario)
+    if purpose:
+        raise UsageError(f"{scenario}: is a {purpose} file; write {program()} {_VERBS[purpose]} {scenario}")
     if is_spatial(scenario):
         from tumorsim.cli.spatial import run_lattices
 

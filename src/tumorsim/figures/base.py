@@ -111,7 +111,7 @@ class Kind(Generic[V]):
     description: str
     render: Callable[..., Drawing] = field(repr=False)
     options: tuple[Option, ...] = ()
-    source: ClassVar[str] = "trial"  # what it is drawn from: "trial", "spatial" or "calibration"
+    source: ClassVar[str] = "trial"  # or "spatial", "calibration", "sweep", "sensitivity": what it is drawn from
 
     def read(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Every option with its value, defaults filled in."""

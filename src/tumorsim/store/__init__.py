@@ -1,7 +1,7 @@
 """One HDF5 file a result: written whole, read with care, compared by its data.
 
 For a trial ``write``, ``read``, ``digest`` and ``compare`` are all a caller needs,
-for a spatial study their namesakes ending in ``_spatial``; ``kind_of`` tells a file's
+for a spatial study their namesakes ending in ``_spatial``, for a sweep in ``_sweep``; ``kind_of`` tells a file's
 kind. h5py is imported by the first of them that is asked for.
 """
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tumorsim.store.spatial import kind_of, read_spatial, write_spatial
     from tumorsim.store.spatial_decoding import StoredSpatial
     from tumorsim.store.spatial_identity import compare_spatial, spatial_digest
+    from tumorsim.store.sweep import StoredSweep, read_sweep, sweep_digest, write_sweep
 
 __all__ = [
     "LAYOUT_VERSION",
@@ -31,6 +32,7 @@ __all__ = [
     "Stored",
     "StoredResult",
     "StoredSpatial",
+    "StoredSweep",
     "check_target",
     "commit",
     "compare",
@@ -40,10 +42,13 @@ __all__ = [
     "read",
     "read_checkpoint",
     "read_spatial",
+    "read_sweep",
     "spatial_digest",
+    "sweep_digest",
     "write",
     "write_checkpoint",
     "write_spatial",
+    "write_sweep",
 ]
 
 _HOMES = {
@@ -60,6 +65,10 @@ _HOMES = {
     "StoredSpatial": "spatial_decoding",
     "spatial_digest": "spatial_identity",
     "compare_spatial": "spatial_identity",
+    "write_sweep": "sweep",
+    "read_sweep": "sweep",
+    "StoredSweep": "sweep",
+    "sweep_digest": "sweep",
     "write_checkpoint": "checkpoint",
     "read_checkpoint": "checkpoint",
 }

@@ -20,11 +20,13 @@ from tumorsim.store.consistency import spatial_problems, trial_problems
 from tumorsim.store.decoding import Reader
 from tumorsim.store.errors import Problem, ResultError, clean
 from tumorsim.store.guard import attribute
-from tumorsim.store.layout import SPATIAL_FORMAT
+from tumorsim.store.layout import FORMATS
 from tumorsim.store.reading import FileReader
 from tumorsim.store.sealing import check_seal
 from tumorsim.store.spatial_decoding import SpatialReader
+from tumorsim.store.sweep import SweepReader
 
+_READERS: dict[str, Any] = {"trial": Reader, "spatial": SpatialReader, "sweep": SweepReader}
 _DAMAGED = "Copy the file again from the original, or run the scenario again"
 
 
@@ -44,17 +46,24 @@ def inspect(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return found
     with _noting(problems), h5py.File(path, "r") as file:
-        spatial = attribute(file, "format", path) == SPATIAL_FORMAT
-        reader = SpatialReader(file, path) if spatial else Reader(file, path)
+        kind = FORMATS.get(str(attribute(file, "format", path)), "trial")
+        reader = _READERS[kind](file, path)
         found["layout_version"] = reader.version
         found["datasets"] = sum(entry is not None and not entry.same_as for entry in reader.entries.values())
         unreadable = list(_unreadable(reader))
         problems.extend(unreadable)
         if not unreadable:
             found["digest"] = reader.result().digest
-            more = spatial_problems(reader) if isinstance(reader, SpatialReader) else trial_problems(reader)
-            problems.extend(more)
+            problems.extend(_more(reader))
     return found
+
+
+def _more(reader: FileReader) -> Iterator[Problem]:
+    """What only the inspection looks at."""
+    if isinstance(reader, SpatialReader):
+        yield from spatial_problems(reader)
+    elif isinstance(reader, Reader):
+        yield from trial_problems(reader)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,8 @@ from tumorsim.variables import VARIABLES, TrialData, Variable
 
 FORMAT = "tumorsim result"
 SPATIAL_FORMAT = "tumorsim spatial result"
-FORMATS = {FORMAT: "trial", SPATIAL_FORMAT: "spatial"}
+SWEEP_FORMAT = "tumorsim sweep result"
+FORMATS = {FORMAT: "trial", SPATIAL_FORMAT: "spatial", SWEEP_FORMAT: "sweep"}
 LAYOUT_VERSION = 2
 
 # A variable added later raises LAYOUT_VERSION and is named here with the version

@@ -89,7 +89,7 @@ class FileReader:
         found = attribute(self.file, "format", self.path)
         if not isinstance(found, str) or found != self.FORMAT:
             if isinstance(found, str) and found in FORMATS:
-                name = {"trial": "read", "spatial": "read_spatial"}[FORMATS[found]]
+                name = {"trial": "read", "spatial": "read_spatial", "sweep": "read_sweep"}[FORMATS[found]]
                 self.refuse("file", f"is a {found}, not a {self.FORMAT}", f"Read it with tumorsim.store.{name}")
             self.refuse("file", "is an HDF5 file, but no tumorsim result", "Give the path that `tumorsim run` printed")
         version = attribute(self.file, "layout_version", self.path)

@@ -79,7 +79,7 @@ def read_spatial(path: Path | str) -> StoredSpatial:
 
 
 def kind_of(path: Path | str) -> str:
-    """Kind of a result file: ``trial`` or ``spatial``. Checks the seal and reads one attribute.
+    """Kind of a result file: ``trial``, ``spatial`` or ``sweep``. Checks the seal and reads one attribute.
 
     Raises
     ------

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tumorsim.figures.bars import BAR, SPREAD, effect_bars, spread_marks
 from tumorsim.figures.base import FigureError, Option
 from tumorsim.figures.calibration.base import CalibrationFigure, Outcome
 from tumorsim.figures.calibration.reading import FloatArray, footer_text, label_of, numbers, parameters_of
@@ -30,7 +31,6 @@ from tumorsim.figures.style import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
-BAR, SPREAD = "#0072B2", "#E69F00"
 ROW, CELL = 0.21, 0.19
 
 
@@ -97,20 +97,13 @@ def _bars(
     left = 0.1 + room + 0.12
     axes = place(figure, left, top - height, 6.85 - left, height)
     spots = np.arange(len(order))
-    axes.barh(spots, np.nan_to_num(strength), height=0.6, color=BAR, gid="mu-star")
-    furthest = [float(x) for x in strength if np.isfinite(x)]
+    ends = None
     if found["mu_star_ci"]:
         half = numbers(found["mu_star_ci"])[row][order]
-        for spot, value, width in zip(spots, strength, half, strict=True):
-            if np.isfinite([value, width]).all():
-                axes.plot([max(value - width, 0.0), value + width], [spot, spot], color=INK, linewidth=0.9, gid="ci")
-                furthest.append(float(value + width))
+        ends = np.maximum(strength - half, 0.0), strength + half
+    furthest = effect_bars(axes, spots, strength, "mu-star", ends)
     if found["sigma"]:
-        sigma = numbers(found["sigma"])[row][order]
-        axes.plot(
-            sigma, spots, marker="o", markersize=4, color=SPREAD, markerfacecolor="white", linestyle="none", gid="sigma"
-        )
-        furthest += [float(x) for x in sigma if np.isfinite(x)]
+        furthest += spread_marks(axes, spots, numbers(found["sigma"])[row][order])
     axes.set_xlim(0.0, 1.05 * max(furthest, default=0.0) or 1.0)
     axes.set_ylim(len(order) - 0.5, -0.5)
     axes.set_yticks([])

@@ -10,7 +10,6 @@ from tumorsim.figures.calibration.base import CalibrationFigure, Outcome
 from tumorsim.figures.calibration.reading import (
     FloatArray,
     Parameter,
-    compact,
     footer_text,
     knowledge,
     label_of,
@@ -34,6 +33,7 @@ from tumorsim.figures.style import (
     signature,
     write,
 )
+from tumorsim.figures.ticks import compact
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

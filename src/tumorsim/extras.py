@@ -1,4 +1,4 @@
-"""Libraries that only a calibration needs: imported when needed, named when missing."""
+"""Libraries that only a calibration or a sensitivity analysis needs: imported when needed, named when missing."""
 
 from __future__ import annotations
 
