@@ -30,8 +30,9 @@ from typing import Any, Generic, Self, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-DEATHS_AT_MOST = 4  # in a row, without one task finishing in between
+DEATHS_AT_MOST = 4  # see `Executor.patience`
 POLL_SECONDS = 1.0
+DIED = "the worker process died"  # how the failure of a task begins that took its worker with it
 ASK_SECONDS = 5.0  # between looks at the workers of a cluster
 LOST_SECONDS = 120.0  # a cluster without any worker for this long is given up
 _NO_WORKER = "the Dask cluster has no worker. Start some (`dask worker ADDRESS --nthreads 1`) and run again."
@@ -77,7 +78,11 @@ class Executor:
     ----------
     workers
         Tasks that run at a time.
+    patience
+        Times that workers may die in a row, without one task finishing in between.
     """
+
+    patience = DEATHS_AT_MOST
 
     def __init__(self, workers: int) -> None:
         self.workers = max(1, workers)
@@ -163,7 +168,7 @@ class Executor:
                 outcome = _outcome(job)
             if outcome is None:
                 self._bury()
-                outcome = Outcome(suspect.index, None, "the worker process died on this task, twice")
+                outcome = Outcome(suspect.index, None, f"{DIED} on this task, twice")
             else:
                 self._deaths = 0
             yield outcome
@@ -173,7 +178,7 @@ class Executor:
         self._deaths += 1
         self._close(self._pool)
         self._pool = None
-        if self._deaths > DEATHS_AT_MOST:
+        if self._deaths > self.patience:
             raise ExecutorError(
                 f"worker processes died {self._deaths} times in a row. Look for a shortage of memory (fewer workers "
                 "need less), or run in this process to see the error itself."

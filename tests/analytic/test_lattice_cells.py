@@ -83,6 +83,7 @@ def test_time_to_the_first_division_is_exponential() -> None:
         assert p > LEVEL / len(cases)
 
 
+@pytest.mark.slow
 def test_competing_deaths_have_their_shares() -> None:
     rules = make_rules(
         growth={"growth_rate": 0.0, "turnover_rate": 0.2}, oxygen={"necrosis_rate": 0.5},

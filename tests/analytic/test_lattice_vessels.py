@@ -200,6 +200,7 @@ def ways_taken(state: State, count: int, rules: Any, repeats: int) -> np.ndarray
     return found
 
 
+@pytest.mark.slow
 def test_sprouts_go_up_the_gradient_by_their_weights() -> None:
     state, count = lonely(pair=False)
     g = state.grid

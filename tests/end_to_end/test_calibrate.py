@@ -175,6 +175,7 @@ def test_killed_and_called_again_it_ends_the_same(done, tmp_path, lines):
     assert told(out)["parameters"] == told(whole)["parameters"]
 
 
+@pytest.mark.slow
 def test_a_failed_evaluation_is_recorded_and_the_search_goes_on(tmp_path, monkeypatch):
     path, out = small_calibration.write(tmp_path), tmp_path / "out"
     honest, calls = Objective.measure, [0]

@@ -126,6 +126,7 @@ def test_replay_is_equal_and_finds_a_change(made, monkeypatch):
     assert any("sensitive" in line for line in told["differences"])
 
 
+@pytest.mark.slow
 def test_report(made, tmp_path):
     _, out = made
     page = tmp_path / "page.html"

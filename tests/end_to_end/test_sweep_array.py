@@ -40,9 +40,9 @@ def test_jobs_at_once_come_to_the_table_of_one_process(alone, tmp_path, parts):
     assert not list((tmp_path / "out" / "shards").glob("*.damaged"))
 
 
-def test_force_in_an_array_would_delete_what_others_did(alone, tmp_path):
+def test_force_in_an_array_would_delete_what_others_did(tmp_path):
     with pytest.raises(SweepError, match="--force would delete what other jobs did"):
-        sweep(alone[0], tmp_path / "out", shard=(1, 2), force=True)
+        sweep(small_sweep.write(tmp_path), tmp_path / "out", shard=(1, 2), force=True)
     assert not (tmp_path / "out").exists()
 
 

@@ -53,6 +53,7 @@ def whole_cache(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, printed("-c", DRAW, TUMORSIM_CACHE_DIR=str(folder))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pattern", "left"), [("*.nbi", 0), ("*.nbc", 20)])
 def test_a_truncated_cache_is_compiled_anew(
     tmp_path: Path, whole_cache: tuple[Path, str], pattern: str, left: int
@@ -102,3 +103,27 @@ def test_an_inner_kernel_can_be_called_from_python() -> None:
 
     assert isinstance(half_saturation, _jit.InnerKernel)
     assert half_saturation(1.0, 3.0) == half_saturation.py_func(1.0, 3.0) == 0.25
+
+
+@pytest.mark.parametrize("variable", ["TUMORSIM_CACHE_DIR", pytest.param("NUMBA_CACHE_DIR", marks=pytest.mark.slow)])
+def test_an_edited_callee_in_another_file_is_compiled_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """Numba's own cache looks at the caller's file alone, and would go on with the old callee."""
+    package = Path(_jit.__file__).parents[1]
+    shutil.copytree(package, tmp_path / "tumorsim", ignore=shutil.ignore_patterns("__pycache__"))
+    law = tmp_path / "tumorsim" / "kernels" / "growth.py"
+    monkeypatch.delenv("TUMORSIM_CACHE_DIR", raising=False)
+    environment = {variable: str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+    script = "from tumorsim.kernels import pharmacology as p; print(p.emax(3.0, 1.0, 1.0), p.__file__)"
+
+    def told() -> tuple[float, str]:
+        value, place = printed("-P", "-c", script, **environment).split()
+        return float(value), place
+
+    assert told() == (1.5, str(law.with_name("pharmacology.py")))
+    assert told()[0] == 1.5  # from the cache
+    source = law.read_text(encoding="utf-8")
+    assert source.count("return amount / (amount + half)") == 1
+    law.write_text(source.replace("return amount / (amount + half)", "return amount / (amount + 2.0 * half)"))
+    assert told()[0] == 1.0

@@ -96,6 +96,7 @@ def at(data: TrialData, name: str, day: float) -> np.ndarray:
 
 # --- nothing is built in -------------------------------------------------------------
 @pytest.mark.parametrize("patients", [120, pytest.param(PATIENTS, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_infusions_without_effect_change_no_hazard(patients):
     nothing = adjuvant(
         "arms.cik.treatments.0.infusion.kill_rate=0 1/day",
@@ -186,6 +187,7 @@ MEASURES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("measure", "months"), MEASURES)
 def test_q2_cells_delay_the_regrowth_of_resistant_disease(measure, months):
     delay, error = delay_of_resistance(advanced(TRACED), measure, months)
@@ -330,6 +332,7 @@ def test_q9_memory_makes_a_difference_after_two_years():
     assert off.log_hr - on.log_hr > 0.05
 
 
+@pytest.mark.slow
 def test_q10_the_curves_do_not_cross_again():
     curves = []
     for arm in (0, 1):

@@ -56,6 +56,7 @@ def drawn(outcome):
     return {declared.name: declared.draw(outcome) for declared in FIGURES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("declared", FIGURES, ids=lambda declared: declared.name)
 def test_no_text_leaves_the_paper_or_lies_on_another(declared, outcome, drawn):
     assert ugliness(drawn[declared.name]) == []
@@ -63,6 +64,7 @@ def test_no_text_leaves_the_paper_or_lies_on_another(declared, outcome, drawn):
         assert ugliness(declared.draw(outcome, width="single")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("declared", FIGURES, ids=lambda declared: declared.name)
 def test_long_and_hostile_texts_stay_inside(declared):
     found = read(title=HOSTILE, name=HOSTILE[:200])

@@ -67,6 +67,7 @@ def drawn(view):
 # --- all figures --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("declared", FIGURES, ids=lambda declared: declared.name)
 def test_no_text_leaves_the_paper_or_lies_on_another(declared, drawn):
     assert ugliness(drawn[declared.name]) == []
@@ -89,6 +90,7 @@ def test_one_arm_has_nothing_to_compare():
         figure("window").draw(other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "declared",
     [*(f for f in FIGURES if f.name in FITTED), *slow(*(f for f in FIGURES if f.name not in FITTED))],
@@ -531,6 +533,7 @@ def test_window_draws_dots_intervals_and_paired_differences(view):
 # --- the moving picture -------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_gif_holds_one_frame_a_snapshot(view, tmp_path):
     from PIL import Image
 

@@ -195,6 +195,7 @@ def test_the_order_and_number_of_patients_change_no_arm(shipped, observed):
         np.testing.assert_array_equal(few[name], observed[name][:, numbers])
 
 
+@pytest.mark.slow
 def test_progress_counts_the_courses_that_are_simulated_again(shipped, observed):
     seen: list[tuple[int, int]] = []
     simulate(shipped, threads=1, progress=lambda done, total: seen.append((done, total)))

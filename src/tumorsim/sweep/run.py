@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from tumorsim import provenance, store
-from tumorsim.executor import Executor, open_executor
+from tumorsim.executor import DIED, Executor, open_executor
 from tumorsim.params.targets import Quantity
 from tumorsim.spatial_scenario import SpatialScenario
 from tumorsim.store import ResultError
@@ -29,6 +29,7 @@ from tumorsim.sweep_data import STATUS, FactorColumn, OutputColumn, SweepData
 SECONDS: Final = 2.0  # of work in a batch, about; a shard costs some milliseconds
 SECONDS_READING: Final = 0.1  # to compose and check the scenario of a point
 MAX_BATCH: Final = 1000  # runs, so that a shard holds the message of each
+PATIENCE: Final = 100  # deaths in a row: neighbours in a grid may all be too large for the memory
 WAVES: Final = 8  # batches a worker at least, so that all end at about the same time
 Progress = Callable[[int, int], None]
 Notify = Callable[[str], None]
@@ -245,7 +246,11 @@ def say_compiling(made: Sweep, say: Notify) -> None:
 def _outcomes(
     executor: Executor, runs: Runs, tasks: Sequence[list[int]], asked: Callable[[int], Asked]
 ) -> Iterator[list[Row]]:
-    """Rows of every batch; a batch that kills its worker is done run by run, and the guilty run recorded."""
+    """Rows of every batch; a batch that kills its worker is done run by run, and the guilty run recorded.
+
+    A run whose worker died may have been a bystander: it is done again at the end, alone.
+    """
+    executor.patience = PATIENCE
     again: list[int] = []
     for outcome in executor.run(runs, ([asked(number) for number in task] for task in tasks)):
         task = tasks[outcome.index]
@@ -253,8 +258,8 @@ def _outcomes(
             yield outcome.value
         elif outcome.failure is not None and outcome.failure.startswith("WorkerError"):
             raise SweepError(outcome.failure)
-        elif len(task) == 1:
-            yield [_lost(task[0], outcome.failure)]
+        elif outcome.failure is None or not outcome.failure.startswith(DIED):
+            yield [_lost(number, outcome.failure) for number in task]
         else:
             again += task
     for outcome in executor.run(runs, ([asked(number)] for number in again)):
