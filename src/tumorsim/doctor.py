@@ -129,7 +129,7 @@ def _cache() -> dict[str, Any]:
     """Where compiled kernels are kept, and how much is there."""
     from tumorsim.kernels._jit import cache_directory
 
-    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or cache_directory())
+    folder = cache_directory()
     files = [path for path in folder.rglob("*") if path.is_file()]
     return {
         "folder": str(folder),

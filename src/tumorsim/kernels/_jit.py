@@ -56,8 +56,8 @@ def cache_key() -> str:
 
 
 def cache_directory() -> Path:
-    """Folder of compiled kernels for this source, numba and CPU (mode 0700)."""
-    named = os.environ.get("TUMORSIM_CACHE_DIR")
+    """Folder of compiled kernels for this source, numba and CPU (mode 0700); in NUMBA_CACHE_DIR where that is set."""
+    named = os.environ.get("TUMORSIM_CACHE_DIR") or os.environ.get("NUMBA_CACHE_DIR")
     root = Path(named) if named else user_cache_path("tumorsim")
     folder = root / "kernels" / cache_key()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -67,8 +67,7 @@ def cache_directory() -> Path:
 import numba  # noqa: E402
 
 # Set on the module rather than by environment, so that it also holds where numba came first.
-if not os.environ.get("NUMBA_CACHE_DIR"):
-    numba.config.CACHE_DIR = str(cache_directory())
+numba.config.CACHE_DIR = str(cache_directory())
 
 from numba.core import types  # noqa: E402
 from numba.core.caching import FunctionCache  # noqa: E402
