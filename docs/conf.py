@@ -12,8 +12,9 @@ copyright = "2026, tumorsim contributors"
 release = installed("tumorsim")
 version = ".".join(release.split(".")[:2])
 
-# _ext/mathml.py shows formulas without a script from elsewhere; _ext/parameters.py writes parameters.md
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "parameters"]
+# _ext/mathml.py shows formulas without a script from elsewhere; _ext/parameters.py writes parameters.md,
+# _ext/sweeps.py draws the figures of schedules.md
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "parameters", "sweeps"]
 exclude_patterns = ["_build", "_ext", "dev"]
 html_math_renderer = "mathml"
 html_static_path = ["_static"]
