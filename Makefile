@@ -21,7 +21,7 @@ demo: $(VENV)/.installed  ## install into .venv, then run SCENARIO (the adjuvant
 	$(BIN)/tumorsim run $(SCENARIO) --out $(RESULT) --force
 
 test: $(VENV)/.installed-dev  ## install into .venv, then the fast tests
-	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS) --dist loadfile -q
+	$(BIN)/python -m pytest -m "not slow and not medium" -n $(WORKERS) --dist loadfile -q
 
 slow: $(VENV)/.installed-dev  ## the slow tests as well
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -q

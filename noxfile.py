@@ -11,14 +11,14 @@ VERSIONS = ["3.11", "3.12", "3.13"]
 def tests(session: nox.Session) -> None:
     """Fast tests on each Python."""
     session.install("-e", ".[dev]")
-    session.run("pytest", "-m", "not slow", "-n", "2", "--dist", "loadfile", "-q", *session.posargs)
+    session.run("pytest", "-m", "not slow and not medium", "-n", "2", "--dist", "loadfile", "-q", *session.posargs)
 
 
 @nox.session(python=VERSIONS[0], venv_backend="uv")
 def lowest(session: nox.Session) -> None:
     """Fast tests on the lower bounds of pyproject.toml."""
     session.install("-e", ".[test]", "--resolution", "lowest-direct")
-    session.run("pytest", "-m", "not slow", "-n", "2", "--dist", "loadfile", "-q", *session.posargs)
+    session.run("pytest", "-m", "not slow and not medium", "-n", "2", "--dist", "loadfile", "-q", *session.posargs)
 
 
 @nox.session(python=VERSIONS[0])

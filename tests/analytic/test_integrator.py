@@ -47,7 +47,7 @@ def test_error_over_tolerance_and_over_steps(capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize(("patients", "deaths"), [(4, 2), pytest.param(10, 5, marks=pytest.mark.slow)])
-@pytest.mark.slow
+@pytest.mark.medium
 def test_deaths_fall_where_lsoda_finds_them(patients: int, deaths: int) -> None:
     """Hazards that follow tumour and liver; LSODA meets the limits as events of its own."""
     study = study_of(load("scenarios/hcc_sorafenib_cik.yaml", [f"population.patients={patients}"]))

@@ -83,7 +83,7 @@ def test_time_to_the_first_division_is_exponential() -> None:
         assert p > LEVEL / len(cases)
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_competing_deaths_have_their_shares() -> None:
     rules = make_rules(
         growth={"growth_rate": 0.0, "turnover_rate": 0.2}, oxygen={"necrosis_rate": 0.5},
@@ -328,6 +328,7 @@ def test_a_disc_grows_as_fast_as_in_continuous_time(replicates: int) -> None:
         pytest.param((161, 161, 161), np.linspace(14.0, 42.0, 8), marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.medium
 def test_radius_grows_linearly(shape: tuple[int, int, int], times: Any) -> None:
     """As of an Eden cluster (Eden 1961): only cells with room divide. ``times`` in mean division times."""
     dimension, rate = 2 if shape[0] == 1 else 3, 0.9

@@ -49,7 +49,7 @@ def mixed(growth: float, turnover: float, share: float) -> float:
     return (resistant - sensitive) * turnover / (share * resistant + (1.0 - share) * sensitive)
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 @pytest.mark.parametrize(("turnover", "days"), [(0.2, 2.0), (0.05, 6.0)])
 def test_selection_goes_with_the_room_that_the_dead_leave(turnover: float, days: float) -> None:
     """Scattered cells: a little less than mixed ones, since none competes with itself, and far less than with room."""

@@ -200,7 +200,7 @@ def ways_taken(state: State, count: int, rules: Any, repeats: int) -> np.ndarray
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_sprouts_go_up_the_gradient_by_their_weights() -> None:
     state, count = lonely(pair=False)
     g = state.grid
@@ -216,6 +216,7 @@ def test_sprouts_go_up_the_gradient_by_their_weights() -> None:
     assert p_value > LEVEL / TESTS
 
 
+@pytest.mark.medium
 def test_tips_go_straight_on_with_their_persistence() -> None:
     persistence = 0.6
     state, count = lonely(pair=True)

@@ -19,6 +19,8 @@ from tumorsim.calibration.run import calibrate
 from tumorsim.cli import app
 from tumorsim.targets import MONTH
 
+pytestmark = pytest.mark.medium  # seconds; see CONTRIBUTING.md
+
 
 def call(*arguments):
     return CliRunner().invoke(app, list(map(str, arguments)), prog_name="tumorsim")
@@ -175,7 +177,7 @@ def test_killed_and_called_again_it_ends_the_same(done, tmp_path, lines):
     assert told(out)["parameters"] == told(whole)["parameters"]
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_a_failed_evaluation_is_recorded_and_the_search_goes_on(tmp_path, monkeypatch):
     path, out = small_calibration.write(tmp_path), tmp_path / "out"
     honest, calls = Objective.measure, [0]

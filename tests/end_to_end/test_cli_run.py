@@ -107,7 +107,7 @@ def test_verify_replay_plot_export(made, tmp_path):
     assert len(rows) == 1 + 2 * PATIENTS
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_report(made, tmp_path):
     _, _, out = made
     page = tmp_path / "page.html"
@@ -144,7 +144,7 @@ def test_default_name_is_the_next_free_one(tmp_path, monkeypatch):
     assert all(Path(path).exists() for path in paths)
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 @pytest.mark.usefixtures("made")  # kernels in the cache: a signal waits while LLVM compiles a function
 @pytest.mark.parametrize("made", SCENARIOS[:1], indirect=True)
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])

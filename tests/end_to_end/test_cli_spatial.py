@@ -112,6 +112,7 @@ def test_verify_and_a_flipped_byte(made, tmp_path):
     assert here("verify", tmp_path / "bad.h5").exit_code == 2
 
 
+@pytest.mark.medium
 def test_replay_is_equal_and_finds_a_change(made, monkeypatch):
     _, out = made
     done = here("replay", out, "--threads", 1)
@@ -126,7 +127,7 @@ def test_replay_is_equal_and_finds_a_change(made, monkeypatch):
     assert any("sensitive" in line for line in told["differences"])
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_report(made, tmp_path):
     _, out = made
     page = tmp_path / "page.html"

@@ -41,7 +41,7 @@ def at(done, act):
     return progress
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_a_worker_is_killed_and_the_bits_are_those_of_one_process(alone, cluster, tmp_path):
     path, whole = alone
     progress = at(8, cluster.workers[0].kill)

@@ -53,7 +53,7 @@ def whole_cache(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, printed("-c", DRAW, TUMORSIM_CACHE_DIR=str(folder))
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 @pytest.mark.parametrize(("pattern", "left"), [("*.nbi", 0), ("*.nbc", 20)])
 def test_a_truncated_cache_is_compiled_anew(
     tmp_path: Path, whole_cache: tuple[Path, str], pattern: str, left: int
@@ -105,7 +105,8 @@ def test_an_inner_kernel_can_be_called_from_python() -> None:
     assert half_saturation(1.0, 3.0) == half_saturation.py_func(1.0, 3.0) == 0.25
 
 
-@pytest.mark.parametrize("variable", ["TUMORSIM_CACHE_DIR", pytest.param("NUMBA_CACHE_DIR", marks=pytest.mark.slow)])
+@pytest.mark.medium
+@pytest.mark.parametrize("variable", ["TUMORSIM_CACHE_DIR", "NUMBA_CACHE_DIR"])
 def test_an_edited_callee_in_another_file_is_compiled_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:

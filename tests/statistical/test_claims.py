@@ -18,6 +18,8 @@ from tumorsim.scenario import load
 from tumorsim.statistics import hazard_ratio, kaplan_meier
 from tumorsim.variables import TrialData
 
+pytestmark = pytest.mark.medium  # seconds; see CONTRIBUTING.md
+
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 MONTH = 365.25 / 12.0
 PATIENTS = 400
@@ -96,7 +98,7 @@ def at(data: TrialData, name: str, day: float) -> np.ndarray:
 
 # --- nothing is built in -------------------------------------------------------------
 @pytest.mark.parametrize("patients", [120, pytest.param(PATIENTS, marks=pytest.mark.slow)])
-@pytest.mark.slow
+@pytest.mark.medium
 def test_infusions_without_effect_change_no_hazard(patients):
     nothing = adjuvant(
         "arms.cik.treatments.0.infusion.kill_rate=0 1/day",
@@ -187,7 +189,7 @@ MEASURES = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 @pytest.mark.parametrize(("measure", "months"), MEASURES)
 def test_q2_cells_delay_the_regrowth_of_resistant_disease(measure, months):
     delay, error = delay_of_resistance(advanced(TRACED), measure, months)
@@ -332,7 +334,7 @@ def test_q9_memory_makes_a_difference_after_two_years():
     assert off.log_hr - on.log_hr > 0.05
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_q10_the_curves_do_not_cross_again():
     curves = []
     for arm in (0, 1):

@@ -18,6 +18,8 @@ from tumorsim.calibration.posterior import DATABASE, PosteriorError, Settings, s
 from tumorsim.calibration.simulator import Studies, distances, study_seed, weakening
 from tumorsim.executor import open_executor
 
+pytestmark = pytest.mark.medium  # seconds; see CONTRIBUTING.md
+
 TESTS = Path(__file__).parents[1]
 QUICK = Settings(population=50, populations=3, simulations=2_000, seed=3)
 
@@ -235,7 +237,7 @@ def test_same_bits_wherever_studies_are_simulated(quick, tmp_path, where):
     assert_same(quick, sample(tmp_path, where=where))
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_another_seed_gives_the_same_within_monte_carlo_error(quick, tmp_path):
     other = sample(tmp_path, settings=replace(QUICK, seed=4))
     assert not np.isin(other.particles, quick.particles).any()
@@ -243,7 +245,7 @@ def test_another_seed_gives_the_same_within_monte_carlo_error(quick, tmp_path):
     np.testing.assert_array_less(np.abs(quick.fitted.mean - other.fitted.mean) / errors, 3.5)
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_no_two_proposals_share_their_random_numbers(tmp_path, monkeypatch):
     keys = []
     seed = np.random.seed
@@ -253,14 +255,14 @@ def test_no_two_proposals_share_their_random_numbers(tmp_path, monkeypatch):
     assert len(set(keys)) == len(keys)
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_local_proposals(tmp_path):
     found = sample(tmp_path, settings=replace(QUICK, local=True))
     assert len(found.populations) == 3
     assert np.isfinite(found.fitted.sd).all()
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_failed_and_undefined_studies_are_recorded_and_never_accepted(tmp_path):
     kept = []
     found = sample(tmp_path, LinearStudy(fails_above=1.5, undefined_above=0.8), record=kept.append)
@@ -274,7 +276,7 @@ def test_failed_and_undefined_studies_are_recorded_and_never_accepted(tmp_path):
     assert len(kept) == sum(row["evaluations"] for row in found.populations)
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_recorded_studies_are_not_simulated_again(quick, tmp_path):
     kept = {}
     sample(tmp_path / "first", record=lambda one: kept.setdefault((one.stage, one.index), one))
@@ -329,7 +331,7 @@ def test_rare_acceptance_ends_sampling(tmp_path):
     assert len(found.populations) < 10
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_a_finished_posterior_is_read_not_sampled(quick, tmp_path):
     sample(tmp_path)
     told = []
@@ -372,7 +374,7 @@ def test_a_foreign_or_damaged_database_is_refused_and_kept(tmp_path, content):
     assert path.read_bytes() == before
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 @pytest.mark.parametrize("tables", [False, True])
 def test_a_database_without_populations_left_by_a_kill_is_begun_anew(quick, tmp_path, tables):
     (tmp_path / DATABASE).touch()

@@ -22,6 +22,8 @@ from tumorsim.calibration.recovery import (
 from tumorsim.calibration.simulator import weakening
 from tumorsim.executor import open_executor
 
+pytestmark = pytest.mark.medium  # seconds; see CONTRIBUTING.md
+
 TOY = LinearStudy()
 SETTINGS = Settings(simulations=3_000, datasets=500, share=0.1, seed=2)
 
@@ -59,7 +61,7 @@ def plain(widened=1.0, slope=1.0):
 
 
 # --- what is right passes --------------------------------------------------------
-@pytest.mark.slow
+@pytest.mark.medium
 def test_intervals_cover_and_ranks_are_uniform(recovery):
     for one in recovery.parameters:
         print(
@@ -105,7 +107,7 @@ def test_datasets_like_the_published_study_are_covered_too(bank, recovery):
     assert "the 25% of prior studies nearest" in found.as_json()["method"]
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_figures_of_lower_weight_are_worth_less_and_still_covered():
     """A figure of weight w counts as one with 1/w the sampling variance, in the posterior and in its check."""
     toy = LinearStudy(weights=np.array([1.0, 1.0, 0.25, 0.25, 0.25]))
@@ -169,7 +171,7 @@ def test_rank_tests_tell_uniform_from_skewed_and_humped():
     assert rank_tests(generator.binomial(99, generator.beta(1.3, 1, 1_000)), 99)[1] < 1e-3
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_false_alarms_are_as_rare_as_they_should_be():
     generator = np.random.default_rng(10)
     found = np.array([rank_tests(generator.integers(0, 100, 200), 99) for _ in range(1_000)])
@@ -186,7 +188,7 @@ def simulated(toy=TOY, where="threads", settings=FEW, **options):
         return simulate_bank(toy, settings, executor, **options)
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 @pytest.mark.parametrize("where", ["processes", "local:2"])
 def test_the_bank_is_the_same_wherever_it_was_simulated(where):
     one, other = simulated(), simulated(where=where)

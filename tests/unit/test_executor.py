@@ -114,7 +114,7 @@ def cluster():
         yield opened
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_a_cluster_by_its_address_is_used_and_left_running(cluster):
     with open_executor(cluster.scheduler_address) as place:
         assert place.workers == 2
@@ -125,7 +125,7 @@ def test_a_cluster_by_its_address_is_used_and_left_running(cluster):
         assert [one.value for one in place.map(toy.fails_on_three, [1])] == [1]
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_a_cluster_that_loses_its_workers_ends_the_run_with_advice(cluster, monkeypatch):
     monkeypatch.setattr(executor, "ASK_SECONDS", 0.1)
     monkeypatch.setattr(executor, "LOST_SECONDS", 0.5)

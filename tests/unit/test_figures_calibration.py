@@ -35,6 +35,8 @@ from tumorsim.figures.style import VERDICT_COLOURS, plain
 from tumorsim.figures.ticks import compact
 from unit.figures_examples import artist, said, ugliness
 
+pytestmark = pytest.mark.medium  # seconds; see CONTRIBUTING.md
+
 HOSTILE = '</text></svg><script>alert("1")</script> $\\frac{1}{$ & \x00\x1b[31m\n' + "W" * 90
 STAGES = ("screening", "optimise", "posterior", "recovery", "rivals")
 
@@ -56,7 +58,7 @@ def drawn(outcome):
     return {declared.name: declared.draw(outcome) for declared in FIGURES}
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 @pytest.mark.parametrize("declared", FIGURES, ids=lambda declared: declared.name)
 def test_no_text_leaves_the_paper_or_lies_on_another(declared, outcome, drawn):
     assert ugliness(drawn[declared.name]) == []
@@ -64,7 +66,7 @@ def test_no_text_leaves_the_paper_or_lies_on_another(declared, outcome, drawn):
         assert ugliness(declared.draw(outcome, width="single")) == []
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 @pytest.mark.parametrize("declared", FIGURES, ids=lambda declared: declared.name)
 def test_long_and_hostile_texts_stay_inside(declared):
     found = read(title=HOSTILE, name=HOSTILE[:200])

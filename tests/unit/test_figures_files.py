@@ -90,7 +90,7 @@ assert "matplotlib.pyplot" not in sys.modules, "pyplot keeps global state"
 """
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_another_process_gives_the_same_bytes_without_pyplot():
     import hashlib
 

@@ -26,6 +26,8 @@ from tumorsim.spatial_numbers import QUANTITIES, differences, interval, quantity
 from tumorsim.spatial_variables import CONTENTS
 from unit.figures_examples import artist, said, ugliness
 
+pytestmark = pytest.mark.medium  # seconds; see CONTRIBUTING.md
+
 HOSTILE = '</text></svg><script>alert("1")</script> $\\frac{1}{$ & \x00\x1b[31m\n' + "W" * 90
 
 
@@ -67,7 +69,7 @@ def drawn(view):
 # --- all figures --------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 @pytest.mark.parametrize("declared", FIGURES, ids=lambda declared: declared.name)
 def test_no_text_leaves_the_paper_or_lies_on_another(declared, drawn):
     assert ugliness(drawn[declared.name]) == []
@@ -90,7 +92,7 @@ def test_one_arm_has_nothing_to_compare():
         figure("window").draw(other)
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "declared",
     [*(f for f in FIGURES if f.name in FITTED), *slow(*(f for f in FIGURES if f.name not in FITTED))],
@@ -533,7 +535,7 @@ def test_window_draws_dots_intervals_and_paired_differences(view):
 # --- the moving picture -------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_the_gif_holds_one_frame_a_snapshot(view, tmp_path):
     from PIL import Image
 

@@ -27,6 +27,8 @@ from tumorsim.statistics.subgroups import subgroup_effects
 from tumorsim.targets import Reader, evaluate_targets
 from tumorsim.variables import PATIENTS, TRAJECTORIES, VISITS, TrialData
 
+pytestmark = pytest.mark.medium  # seconds; see CONTRIBUTING.md
+
 RWD = "scenarios/hcc_adjuvant_cik_rwd.yaml"
 N = 120
 MATCHING = Matching(covariates=("multiple_tumours", "diameter", "cirrhosis"))
@@ -195,7 +197,7 @@ def test_the_order_and_number_of_patients_change_no_arm(shipped, observed):
         np.testing.assert_array_equal(few[name], observed[name][:, numbers])
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_progress_counts_the_courses_that_are_simulated_again(shipped, observed):
     seen: list[tuple[int, int]] = []
     simulate(shipped, threads=1, progress=lambda done, total: seen.append((done, total)))

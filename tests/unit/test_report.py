@@ -31,6 +31,8 @@ from tumorsim.starter import text as starter
 from unit.figures_examples import PAGE, PAPER, fit_to, relabelled, view_of
 from unit.page_examples import BLANK, Page, leave_figures_out, refuse_to_load
 
+pytestmark = pytest.mark.medium  # seconds; see CONTRIBUTING.md
+
 PROVENANCE = {
     "tumorsim": "9.8.7",
     "seed": 7,

@@ -15,6 +15,8 @@ from tumorsim.report import calibration
 from tumorsim.report.calibration import tables, words
 from unit.page_examples import Page, leave_figures_out, refuse_to_load, section
 
+pytestmark = pytest.mark.medium  # seconds; see CONTRIBUTING.md
+
 SECTIONS = (
     *("short", "figures", "fit", "parameters", "together", "posterior", "screening", "search", "recovery"),
     *("predictions", "residuals", "limitations", "repeat"),

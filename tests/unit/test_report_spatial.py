@@ -24,6 +24,8 @@ from tumorsim.report.spatial import page, tables, words
 from tumorsim.spatial_numbers import QUANTITIES, differences, interval, quantity
 from unit.page_examples import Page, leave_figures_out, refuse_to_load, section
 
+pytestmark = pytest.mark.medium  # seconds; see CONTRIBUTING.md
+
 SECTIONS = (
     *("short", "study", "lattice", "compared", "series", "infiltration", "fields", "clones", "assumptions"),
     *("limitations", "provenance"),

@@ -160,6 +160,7 @@ def test_a_figure_of_a_trial_is_refused(result: ts.SpatialResult) -> None:
 # --- replay ---------------------------------------------------------------------------
 
 
+@pytest.mark.medium
 def test_replay_is_equal_and_finds_a_change(result: ts.SpatialResult, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ts.replay(result.path, threads=1) == []
     monkeypatch.setattr(experiment, "replicate_seed", lambda seed, replicate: 7 + replicate)

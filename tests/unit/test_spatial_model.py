@@ -114,7 +114,7 @@ def equal(a, b) -> bool:
     return all(x.keys() == y.keys() and all(np.array_equal(x[n], y[n], equal_nan=True) for n in x) for x, y in pairs)
 
 
-@pytest.mark.slow
+@pytest.mark.medium
 def test_an_interrupted_study_goes_on_to_the_same_bits(tmp_path, monkeypatch):
     whole = run_experiment(study())
     steps = 0

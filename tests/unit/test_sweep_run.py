@@ -8,7 +8,8 @@ from tumorsim.sweep.run import _outcomes
 from tumorsim.sweep.runs import Asked
 
 
-@pytest.mark.parametrize("size", [pytest.param(1, marks=pytest.mark.slow), 4])
+@pytest.mark.parametrize("size", [1, 4])
+@pytest.mark.medium
 def test_runs_that_kill_their_worker_are_recorded_and_all_others_done(size):
     """More of them in a row than an executor would bear by itself."""
     poison = frozenset(range(4, 4 + DEATHS_AT_MOST))

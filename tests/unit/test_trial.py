@@ -121,6 +121,7 @@ def test_randomised_patients_have_the_bits_of_their_twins() -> None:
 
 
 @pytest.mark.parametrize("patients", [100, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.medium
 def test_salvage_takes_its_shares(patients: int) -> None:
     """Half of the recurrences are treated with curative intent, to 4 standard errors; twins share their luck."""
     data = simulate(scenario(ADJUVANT, patients=patients), threads=2)
