@@ -22,8 +22,7 @@ def draw(app: Sphinx) -> None:
         for output in data.outputs:
             figure = path.with_name(f"{path.stem}-{output.name}.svg")
             if not figure.exists() or figure.stat().st_mtime < path.stat().st_mtime:
-                # in a list the factors change together: the first names the points
-                save("sweep", data, figure, output=output.name, x=data.factors[0].name)
+                save("sweep", data, figure, output=output.name)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

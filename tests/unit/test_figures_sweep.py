@@ -193,6 +193,12 @@ def test_a_list_is_drawn_against_one_factor_and_averages_nothing():
     assert not any("Averaged" in text for text in said(drawing))
 
 
+def test_a_list_is_drawn_against_its_first_factor_also_of_texts():
+    """Its factors change together: against a later one, points of other schedules would lie on one another."""
+    pair = DRUG, (DOSE[0], DOSE[1], DOSE[2], tuple(np.geomspace(1e8, 1e10, len(DRUG[3]))), True)
+    assert set(DRUG[3]) <= set(said(drawn(make_sweep(*pair, design="list"))))
+
+
 def test_random_designs_are_a_cloud_for_each_factor():
     data = make_sweep(design="latin_hypercube")
     drawing = drawn(data, output="hr")

@@ -44,7 +44,9 @@ def draw_response(
         raise FigureError(f"look: {look} needs a grid or a list of points, and this design is {data.design}; "
                           "use look=scatter")  # fmt: skip
     apart = data.design == "list"
-    first = first or _first(changing, second, look)
+    if first is None:  # in a list factors change together, and the first names the points
+        named = apart and look == "auto" and changing[0] is not second
+        first = changing[0] if named else _first(changing, second, look)
     if second is None and not apart:
         second = next(
             (one for one in changing if one.name != first.name and (look not in MAPS or not one.labels)), None
@@ -115,7 +117,7 @@ RESPONSE = SweepFigure(
     render=draw_response,
     options=(
         Option("output", None, "Name of the output; by default the first."),
-        Option("x", None, "Factor along x; by default the first of numbers."),
+        Option("x", None, "Factor along x; by default the first of numbers, in a list the first."),
         Option("y", None, "Factor along y of a map."),
         Option("by", None, "Factor of which each value has a line or a colour."),
         Option("look", "auto", "How it is drawn.", LOOKS),
