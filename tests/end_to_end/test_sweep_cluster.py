@@ -67,16 +67,25 @@ def test_a_lost_scheduler_is_told_and_what_is_done_is_kept(alone, cluster, tmp_p
 
 
 @pytest.mark.slow
-def test_workers_with_other_software_end_the_sweep_and_say_so(alone, cluster, tmp_path, monkeypatch):
-    """Not a list of failed runs: nothing is written that a cluster put right would have to undo."""
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("numpy", "0.1", r"this worker has numpy .*, the sweep runs with 0\.1: install the same"),
+        ("cpu_class", "znver9 0a", r"this worker has cpu_class .*, the sweep runs with znver9 0a: .* one class"),
+    ],
+)
+def test_workers_with_other_software_or_cpu_end_the_sweep_and_say_so(
+    alone, cluster, tmp_path, monkeypatch, name, value, said
+):
+    """Not a list of failed runs, and no table of mixed bits: nothing is written that must be undone later."""
     path, whole = alone
-    honest = sweeping.Runs.of.__globals__["software"]
-    other = lambda: honest() | {"numpy": "0.1"}  # noqa: E731
+    honest = sweeping.Runs.of.__globals__["surroundings"]
     with monkeypatch.context() as patched:
-        patched.setattr("tumorsim.sweep.runs.software", other)
-        with pytest.raises(SweepError, match=r"this worker has numpy .*, the sweep runs with 0\.1: install the same"):
+        patched.setattr("tumorsim.sweep.runs.surroundings", lambda: honest() | {name: value})
+        with pytest.raises(SweepError, match=said):
             sweep(path, tmp_path / "out", cluster=cluster.address, batch=2)
-    again = sweep(path, tmp_path / "out", cluster=cluster.address, batch=2)
+    assert not list((tmp_path / "out" / "shards").iterdir())
+    again = sweep(path, tmp_path / "again", cluster=cluster.address, batch=2)
     assert (again.held, again.done, again.result.digest) == (0, small_sweep.RUNS, whole.digest)
 
 

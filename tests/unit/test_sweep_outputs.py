@@ -9,7 +9,7 @@ import toy_sweep
 import tumorsim as ts
 from tumorsim.sweep.config import load_sweep
 from tumorsim.sweep.design import points_of
-from tumorsim.sweep.runs import Asked, Runs, WorkerError, _held, failed, software
+from tumorsim.sweep.runs import Asked, Runs, WorkerError, _held, failed, surroundings
 
 OUTPUTS = """\
 outputs:
@@ -154,11 +154,15 @@ def test_the_message_of_a_failure_is_short_and_never_empty(error):
     text.encode()
 
 
-def test_a_worker_with_other_software_refuses(small, monkeypatch):
-    runs = Runs.of(small.base, small.read_outputs)
-    monkeypatch.setattr("tumorsim.sweep.runs.software", lambda: {**software(), "numpy": "0.1"})
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("numpy", r"numpy 0\.1.*install the same on every machine"), ("cpu_class", r"cpu_class 0\.1.* of one class$")],
+)
+def test_a_worker_with_other_software_or_cpu_refuses(small, monkeypatch, name, said):
+    runs, here = Runs.of(small.base, small.read_outputs), surroundings()
+    monkeypatch.setattr("tumorsim.sweep.runs.surroundings", lambda: here | {name: "0.1"})
     _held.cache_clear()
-    with pytest.raises(WorkerError, match=r"numpy 0\.1.*install the same on every machine"):
+    with pytest.raises(WorkerError, match=said):
         runs([Asked(0, (), 5)])
 
 

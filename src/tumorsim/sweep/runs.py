@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Self
 
-from tumorsim.provenance import machine
+from tumorsim.provenance import DECIDING, machine
 from tumorsim.spatial_scenario import SpatialScenario
 from tumorsim.sweep.base import Base, Output
 from tumorsim.sweep.outputs import of_lattice, of_trial
 from tumorsim.yamlio import ScenarioError
 
-# what parent and workers must have in common for the same bits; the CPU is that of whoever did the run
-SOFTWARE = ("tumorsim", "source_sha256", "python", "numpy", "numba", "llvmlite", "scipy", "numba_settings")
 TRIES = 2
 MAX_MESSAGE = 1000
 
@@ -74,41 +72,44 @@ class Runs:
     ----------
     payload
         Scenario and outputs, pickled; each worker unpickles them once and keeps them.
-    versions
-        Of the software here, pickled; compared first, since other versions may not be able to read the payload.
+    surroundings
+        Software and CPU here, pickled; compared first, since other versions may not be able to read the payload.
     """
 
     payload: bytes
-    versions: bytes
+    surroundings: bytes
 
     @classmethod
     def of(cls, base: Base, outputs: Sequence[Output]) -> Self:
         """Task for a sweep."""
-        return cls(pickle.dumps((base, tuple(outputs))), pickle.dumps(software()))
+        return cls(pickle.dumps((base, tuple(outputs))), pickle.dumps(surroundings()))
 
     def __call__(self, batch: Sequence[Asked]) -> list[Row]:
         """What came of each run of a batch; a run that breaks is tried twice, and then says why."""
-        base, outputs = _held(self.payload, self.versions)
+        base, outputs = _held(self.payload, self.surroundings)
         return [_one(base, outputs, asked) for asked in batch]
 
 
-def software() -> dict[str, Any]:
-    """Versions that must be the same wherever runs are done."""
+def surroundings() -> dict[str, Any]:
+    """All outside a sweep that can change a bit of its numbers."""
     found = machine()
-    return {name: found.get(name) for name in SOFTWARE}
+    return {name: found.get(name) for name in DECIDING}
 
 
 @lru_cache(maxsize=4)
-def _held(payload: bytes, versions: bytes) -> tuple[Base, tuple[Output, ...]]:
-    ours = software()
-    for name, value in pickle.loads(versions).items():  # from this program's own parent process, as is the rest
+def _held(payload: bytes, theirs: bytes) -> tuple[Base, tuple[Output, ...]]:
+    ours = surroundings()
+    for name, value in pickle.loads(theirs).items():  # from this program's own parent process, as is the rest
         if ours.get(name) != value:
-            raise WorkerError(
-                f"this worker has {name} {ours.get(name)}, the sweep runs with {value}: install the same on every "
-                "machine"
-            )
+            raise WorkerError(f"this worker has {name} {ours.get(name)}, the sweep runs with {value}: {_advice(name)}")
     base, outputs = pickle.loads(payload)
     return base, outputs
+
+
+def _advice(name: str) -> str:
+    if name == "cpu_class":
+        return "bits are equal within one class of CPU, so start the sweep, and every worker, on machines of one class"
+    return "install the same on every machine"
 
 
 def _one(base: Base, outputs: Sequence[Output], asked: Asked) -> Row:
@@ -161,9 +162,6 @@ def warm_up(base: Base) -> None:
 
 def identity_of(parts: Sequence[Any]) -> str:
     """SHA-256 of what decides the numbers of a sweep: its meaning, and all else that can change a bit."""
-    from tumorsim.provenance import DECIDING
     from tumorsim.study import canonical_json
 
-    found = machine()
-    deciding = [found.get(name) for name in DECIDING]
-    return hashlib.sha256(canonical_json([*parts, deciding]).encode()).hexdigest()
+    return hashlib.sha256(canonical_json([*parts, list(surroundings().values())]).encode()).hexdigest()
