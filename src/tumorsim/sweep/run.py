@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 
 import numpy as np
 
@@ -67,19 +67,38 @@ class Finished:
     seconds: float
 
 
-def sweep(
-    source: str | Path | Sweep,
-    out: str | Path | None = None,
-    *,
-    workers: int | None = None,
-    cluster: str | None = None,
-    batch: int | None = None,
-    shard: tuple[int, int] | None = None,
-    retry: bool = False,
-    force: bool = False,
-    progress: Progress | None = None,
-    notify: Notify | None = None,
-) -> Finished:
+class How(TypedDict, total=False):
+    """How the runs of a sweep are done; no number depends on it.
+
+    Attributes
+    ----------
+    workers
+        Processes; every core by default.
+    cluster
+        ``local:N`` or the address of a Dask scheduler instead.
+    batch
+        Runs of a task and a shard; by default about two seconds of work.
+    shard
+        (i, N): only the i-th of N parts, for job arrays that share the folder.
+    retry
+        Do again what failed before.
+    force
+        Begin anew in a folder that holds another sweep.
+    progress, notify
+        Called with (runs done, runs to do), and with lines of text.
+    """
+
+    workers: int | None
+    cluster: str | None
+    batch: int | None
+    shard: tuple[int, int] | None
+    retry: bool
+    force: bool
+    progress: Progress | None
+    notify: Notify | None
+
+
+def sweep(source: str | Path | Sweep, out: str | Path | None = None, **how: Unpack[How]) -> Finished:
     """Do every run of a sweep that is not on disk yet, and write the table.
 
     Parameters
@@ -89,20 +108,8 @@ def sweep(
     out
         Output folder, made if it is not there; ``results/NAME`` if None. The same call on it goes on after any
         interruption.
-    workers
-        Processes; every core by default. No number depends on it.
-    cluster
-        ``local:N`` or the address of a Dask scheduler instead.
-    batch
-        Runs of a task and a shard; by default about two seconds of work. No number depends on it.
-    shard
-        (i, N): only the i-th of N parts, for job arrays that share the folder.
-    retry
-        Do again what failed before.
-    force
-        Begin anew in a folder that holds another sweep.
-    progress, notify
-        Called with (runs done, runs to do), and with lines of text.
+    how
+        Keywords of `How`, e.g. ``workers=2``.
 
     Raises
     ------
@@ -117,10 +124,8 @@ def sweep(
     """
     made = source if isinstance(source, Sweep) else load_sweep(source)
     points = points_of(made.read_factors, made.design, made.samples, made.base.seed)
-    return run_points(
-        made, points, default_folder(made) if out is None else Path(out), plain_of(made), workers=workers,
-        cluster=cluster, batch=batch, shard=shard, retry=retry, force=force, progress=progress, notify=notify,
-    )  # fmt: skip
+    folder = default_folder(made) if out is None else Path(out)
+    return run_points(made, points, folder, plain_of(made), made.design, **how)
 
 
 def default_folder(made: Sweep) -> Path:
@@ -133,6 +138,7 @@ def run_points(
     points: Points,
     folder: Path,
     meaning: dict[str, Any],
+    design: str,
     *,
     workers: int | None = None,
     cluster: str | None = None,
@@ -142,17 +148,30 @@ def run_points(
     force: bool = False,
     progress: Progress | None = None,
     notify: Notify | None = None,
-    design: str | None = None,
 ) -> Finished:
-    """Do the runs of given points; `sweep` with a design of its own. ``meaning`` identifies the design."""
+    """Do the runs of given points, as `sweep` does those of its design.
+
+    Parameters
+    ----------
+    made
+        The sweep.
+    points
+        Its points.
+    folder
+        Output folder.
+    meaning
+        What identifies the points beside the scenario, the seed and the program.
+    design
+        What the table calls them.
+    workers, cluster, batch, shard, retry, force, progress, notify
+        Of `How`.
+    """
     tell, say = progress or _silent, notify or _mute
     if shard is not None and force:
         raise SweepError("--force would delete what other jobs did: with --shard, delete the folder before they start")
     total = len(points) * made.replicates
     identity = identity_of([_meaning(meaning), made.base.study.digest, made.base.seed])
     mine = _part(total, shard)
-    if force and shard is not None:
-        raise SweepError("--force with --shard: would delete what the other jobs have done; empty the folder before")
     open_folder(folder, force)
     part = "" if shard is None else f"-{shard[0]}-of-{shard[1]}"
     outputs = len(made.read_outputs)
@@ -181,7 +200,7 @@ def run_points(
     failed = sum(bool(row.failure) for row in rows.values())
     result = None
     if len(rows) == total:
-        result = _table(made, points, rows, folder / TABLE, identity, design or made.design, seconds, workers)
+        result = _table(made, points, rows, folder / TABLE, identity, design, seconds, workers)
     return Finished(folder, total, held, len(missing), failed, tuple(found.damaged), result, seconds)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from tumorsim.sensitivity_data import FILE, INDICES, Estimates, FactorEnds, Outp
 from tumorsim.sweep.base import FloatArray
 from tumorsim.sweep.config import MAX_RUNS, Sweep, load_sweep, plain_of
 from tumorsim.sweep.design import Points, of_unit
-from tumorsim.sweep.run import Finished, Notify, Progress, SweepError, run_points
+from tumorsim.sweep.run import Finished, How, SweepError, run_points
 from tumorsim.sweep_data import STATUS, OutputColumn, SweepData
 
 LEAST: Final = {"morris": 2, "sobol": 4}
@@ -97,14 +97,7 @@ def sensitivity(
     *,
     method: str | None = None,
     samples: int | None = None,
-    workers: int | None = None,
-    cluster: str | None = None,
-    batch: int | None = None,
-    shard: tuple[int, int] | None = None,
-    retry: bool = False,
-    force: bool = False,
-    progress: Progress | None = None,
-    notify: Notify | None = None,
+    **how: Unpack[How],
 ) -> Analysed:
     """Run what a method asks for and is not on disk yet, and write the indices.
 
@@ -117,8 +110,8 @@ def sensitivity(
         interruption.
     method, samples
         Instead of the file's: ``morris`` with trajectories, or ``sobol`` with base samples, a power of two.
-    workers, cluster, batch, shard, retry, force, progress, notify
-        As of `tumorsim.sweep.run.sweep`.
+    how
+        Keywords of `tumorsim.sweep.run.How`.
 
     Raises
     ------
@@ -140,12 +133,9 @@ def sensitivity(
     design = f"sensitivity_{told.method}"
     meaning = plain_of(made) | {"design": design, "samples": told.samples}
     meaning |= {"levels": told.levels} if told.method == "morris" else {}
-    if force and shard is None:  # run_points refuses both together
+    if how.get("force") and how.get("shard") is None:  # run_points refuses both together
         (folder / FILE).unlink(missing_ok=True)
-    finished = run_points(
-        made, of_unit(made.read_factors, unit), folder, meaning, workers=workers, cluster=cluster, batch=batch,
-        shard=shard, retry=retry, force=force, progress=progress, notify=notify, design=design,
-    )  # fmt: skip
+    finished = run_points(made, of_unit(made.read_factors, unit), folder, meaning, design, **how)
     if finished.result is None:
         return Analysed(finished, None)
     outputs = indices_of(finished.result.data, unit, told.method, _resampling(made))
