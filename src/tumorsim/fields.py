@@ -73,10 +73,8 @@ class Place:
         if isinstance(part, int):
             return Place(_item(self.annotation))
         block = self.block_for(raw)
-        if block is not None and part in block.model_fields:
-            field = block.model_fields[part]
-            return Place(field.annotation, field, block)
-        return Place(_map_value(self.annotation))
+        place = None if block is None else _keys(block).get(part)
+        return Place(_map_value(self.annotation)) if place is None else place
 
 
 def is_block(annotation: Any) -> bool:
@@ -98,6 +96,11 @@ def _options(annotation: Any) -> tuple[Any, ...]:
     if origin in (Union, types.UnionType):
         return tuple(option for member in typing.get_args(annotation) for option in _options(member))
     return () if annotation is type(None) else (annotation,)
+
+
+@cache
+def _keys(block: type[BaseModel]) -> dict[str, Place]:
+    return {name: Place(field.annotation, field, block) for name, field in block.model_fields.items()}
 
 
 @cache

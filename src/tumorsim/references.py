@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any, Final
+
 from pydantic import BaseModel
 
 from tumorsim import library
@@ -11,6 +14,32 @@ from tumorsim.overlay import lay
 from tumorsim.yamlio import Node, Problem, Route, problem_at
 
 
+class _Done:
+    """What became of the mappings and lists of a tree; nodes are never changed, so what was done once stays so.
+
+    The points of a sweep share all of their trees but what a point sets, and all scenarios share the entries of the
+    library.
+    """
+
+    MOST: Final = 20_000
+
+    def __init__(self) -> None:
+        self.held: dict[tuple[int, int, int], tuple[Node, Place, Node]] = {}
+
+    def get(self, node: Node, place: Place) -> Node | None:
+        found = self.held.get((id(node), id(place.annotation), id(place.field)))
+        return None if found is None else found[2]
+
+    def put(self, node: Node, place: Place, done: Node) -> None:
+        if len(self.held) >= self.MOST:
+            self.held.clear()
+        # node and place are kept with it, since a number of an object is only its own while it lives
+        self.held[id(node), id(place.annotation), id(place.field)] = (node, place, done)
+
+
+_DONE: Final = _Done()
+
+
 class _Inliner:
     def __init__(self, root: Node) -> None:
         self.root = root
@@ -18,6 +47,15 @@ class _Inliner:
 
     def walk(self, node: Node, place: Place, path: Route) -> Node:
         """``node`` with every library entry beneath it written out."""
+        done = _DONE.get(node, place)
+        if done is None:
+            found = len(self.problems)
+            done = self._walk(node, place, path)
+            if len(self.problems) == found and isinstance(done.value, dict | list):
+                _DONE.put(node, place, done)  # what is wrong is said anew each time, at its own place
+        return done
+
+    def _walk(self, node: Node, place: Place, path: Route) -> Node:
         kind = library_kind(place)
         if kind is not None:
             node = self._entry(node, kind, path)
@@ -76,7 +114,12 @@ class _Inliner:
 
 def library_kind(place: Place) -> str | None:
     """Folder of the library whose entries may stand at ``place``."""
-    return next((LIBRARY[option] for option in options(place.annotation) if option in LIBRARY), None)
+    return _kind(place.annotation)
+
+
+@cache
+def _kind(annotation: Any) -> str | None:
+    return next((LIBRARY[option] for option in options(annotation) if option in LIBRARY), None)
 
 
 def _is_treatment(place: Place) -> bool:

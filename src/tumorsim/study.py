@@ -139,6 +139,13 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, indent=1) + "\n"
 
 
+def _sorted(value: Any) -> Any:
+    """What reading `canonical_json` of ``value`` gives, without writing it."""
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
+
+
 def load_study(
     source: str | Path,
     cls: type[S],
@@ -221,7 +228,7 @@ def resolve(node: Node, cls: type[S], check: Check, settle: Callable[[Node], Nod
     if problems or study is None:
         raise ScenarioError(_in_order(problems, node.mark.file))
     # What runs is what is stored: the order of keys, too, comes from the canonical text.
-    return cls.model_validate(json.loads(study.resolved_text))
+    return cls.model_validate(_sorted(study.model_dump(mode="json")))
 
 
 def _found(check: Check, plain: Any, blocks: dict[str, Any]) -> list[Finding]:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tumorsim import library, starter
+from tumorsim import library, references, starter, study
+from tumorsim.overlay import set_value
+from tumorsim.references import inline
 from tumorsim.scenario import Scenario, ScenarioError, load, read_resolved
 
 SHIPPED = sorted((Path(__file__).parents[2] / "scenarios").glob("hcc_*.yaml"))
@@ -338,3 +340,42 @@ def test_loading_imports_nothing_heavy(adjuvant):
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_keys_are_put_in_order_as_writing_and_reading_the_canonical_text_would(path):
+    plain = load(path).model_dump(mode="json")
+    mixed = mix(plain)
+    assert json.dumps(mixed) != json.dumps(plain)
+    assert repr(study._sorted(mixed)) == repr(json.loads(study.canonical_json(mixed)))
+
+
+def mix(value):
+    """The same with every mapping turned round."""
+    if isinstance(value, dict):
+        return {key: mix(child) for key, child in reversed(value.items())}
+    return [mix(item) for item in value] if isinstance(value, list) else value
+
+
+def test_trees_that_share_what_is_wrong_each_report_it_and_what_is_right_is_walked_once(adjuvant):
+    broken = adjuvant.read_text().replace("infusion: cik", "infusion: cic")
+    assert broken != adjuvant.read_text()
+    adjuvant.write_text(broken)
+    root, _ = study.read_study(adjuvant, (), {}, None)
+    first, second = root, set_value(root, "seed=7")
+    named = [[str(problem) for problem in inline(tree, Scenario)[1]] for tree in (first, second)]
+    assert named[0] == named[1]
+    assert "infusion" in named[0][0]
+    trees = [inline(tree, Scenario)[0] for tree in (first, second)]
+    assert trees[0].value["disease"] is trees[1].value["disease"]
+    assert trees[0].value["arms"] is not trees[1].value["arms"]
+    assert [tree.plain()["seed"] for tree in trees] == [root.plain()["seed"], 7]
+
+
+def test_what_is_remembered_of_trees_changes_no_bit(adjuvant, monkeypatch):
+    digest = load(adjuvant).digest
+    for most in (0, 3):  # always forgotten; forgotten now and then
+        monkeypatch.setattr(references._Done, "MOST", most)
+        references._DONE.held.clear()
+        assert load(adjuvant).digest == digest
+        assert len(references._DONE.held) <= max(most, 1)

@@ -162,8 +162,8 @@ def bounds_message(value: float, dimension: str, bounds: Mapping[str, Any]) -> s
 def _read_parameter(raw: dict[Any, Any], bounds: Mapping[str, Any]) -> dict[Any, Any]:
     """Mapping for `Parameter` with the numbers of a mapping read and checked."""
     dimension = str(bounds["dimension"])
-    example = example_quantity(dimension, bounds)
     if "value" not in raw:
+        example = example_quantity(dimension, bounds)
         raise ValueError(f'a parameter needs a value, e.g. {{value: {example}, source: "...", status: assumed}}')
     read = dict(raw)
     value = read["value"] = parse_quantity(read["value"], dimension)
@@ -172,13 +172,14 @@ def _read_parameter(raw: dict[Any, Any], bounds: Mapping[str, Any]) -> dict[Any,
         raise ValueError(message)
     for key in ("range", "interval"):
         if read.get(key) is not None:
-            read[key] = _read_ends(key, read[key], value, dimension, example)
+            read[key] = _read_ends(key, read[key], value, dimension, bounds)
     return read
 
 
-def _read_ends(key: str, ends: Any, value: float, dimension: str, example: str) -> tuple[float, ...]:
+def _read_ends(key: str, ends: Any, value: float, dimension: str, bounds: Mapping[str, Any]) -> tuple[float, ...]:
     """Both ends of a range or interval that must hold the value, internal units."""
     if not isinstance(ends, list | tuple) or len(ends) != 2:
+        example = example_quantity(dimension, bounds)
         raise ValueError(f"{key} must be two quantities, the lower first, e.g. [{example}, {example}]")
     try:
         low, high = (parse_quantity(end, dimension) for end in ends)
