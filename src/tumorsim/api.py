@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from tumorsim.common_api import Notify, Progress, default_threads
+from tumorsim.overlay import is_spatial
 from tumorsim.scenario import Scenario
 from tumorsim.scenario import load as load_trial
 from tumorsim.spatial_api import SpatialResult, replay_spatial, run_spatial, simulate_spatial
-from tumorsim.spatial_scenario import SpatialScenario, is_spatial, load_spatial
+from tumorsim.spatial_scenario import SpatialScenario, load_spatial
 from tumorsim.sweep_api import SweepResult
 from tumorsim.trial_api import Result, prepare, replay_study, run_study, simulate_trial, study_of
 

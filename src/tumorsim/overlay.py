@@ -175,6 +175,20 @@ def read_texts(path: Path, root: Path | None = None) -> tuple[Node, dict[Path, s
     return files.load(entry, shown, ()), files.texts
 
 
+def is_spatial(source: str | Path, root: str | Path | None = None) -> bool:
+    """Whether a file is a spatial scenario: it, or what it extends, has the key ``spatial``.
+
+    A file that cannot be read is none; loading it as a trial then says why.
+    """
+    try:
+        text = read_file(Path(source), Path(source).as_posix())
+        if "spatial" not in text and "extends" not in text:  # spares a trial the second reading
+            return False
+        return read_tree(Path(source), None if root is None else Path(root)).get("spatial") is not None
+    except ScenarioError:
+        return False
+
+
 # --- values of the command line --------------------------------------------------------
 
 _SETTING: Final = re.compile(r"(?P<path>[^=]{1,400})=(?P<value>.*)", re.DOTALL)

@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Final, Literal
 from pydantic import ConfigDict, Field
 
 from tumorsim.fields import has, value_at
-from tumorsim.overlay import read_tree
 from tumorsim.params.disease import Disease
 from tumorsim.params.host import MEAN_HEIGHT
 from tumorsim.params.lattice_design import LatticeDesign, SpatialOutput, Start
@@ -22,9 +21,9 @@ from tumorsim.params.tissue import TissueModel
 from tumorsim.spatial_rules import SpatialDraft, findings
 from tumorsim.study import Arms, Description, Finding, Name, Seed, Study, load_study, read_text, resolve
 from tumorsim.units import UnitError, parse_quantity
-from tumorsim.yamlio import Node, ScenarioError, read_file
+from tumorsim.yamlio import Node
 
-__all__ = ["SpatialScenario", "is_spatial", "load_spatial", "read_resolved_spatial"]
+__all__ = ["SpatialScenario", "load_spatial", "read_resolved_spatial"]
 
 LAYOUT: Final = 1
 OLD_TERRITORY: Final = "300 um"  # what no tissue could say once
@@ -111,20 +110,6 @@ def _items(raw: Any, key: str) -> list[Any]:
     """Items of a list in a tree that may be faulty."""
     found = value_at(raw, key)
     return found if isinstance(found, list) else []
-
-
-def is_spatial(source: str | Path, root: str | Path | None = None) -> bool:
-    """Whether a file is a spatial scenario: it, or what it extends, has the key ``spatial``.
-
-    A file that cannot be read is none; loading it as a trial then says why.
-    """
-    try:
-        text = read_file(Path(source), Path(source).as_posix())
-        if "spatial" not in text and "extends" not in text:  # spares a trial the second reading
-            return False
-        return read_tree(Path(source), None if root is None else Path(root)).get("spatial") is not None
-    except ScenarioError:
-        return False
 
 
 def _check(plain: Any, blocks: dict[str, Any]) -> Iterator[Finding]:

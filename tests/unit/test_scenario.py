@@ -342,6 +342,18 @@ def test_loading_imports_nothing_heavy(adjuvant):
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
+def test_checking_a_trial_loads_neither_the_general_scanner_nor_the_lattice(adjuvant):
+    code = (
+        "import sys\n"
+        "from tumorsim.cli import main\n"
+        f"sys.argv = ['x', 'check', {str(adjuvant)!r}]\n"
+        "try:\n    main()\nexcept SystemExit as ended:\n    assert not ended.code\n"
+        "needless = {'numba', 'ruamel', 'tumorsim.spatial_scenario'} & set(sys.modules)\n"
+        "assert not needless, needless\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True)
+
+
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_keys_are_put_in_order_as_writing_and_reading_the_canonical_text_would(path):
     plain = load(path).model_dump(mode="json")

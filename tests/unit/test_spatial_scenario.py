@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from tumorsim import library, spatial_scenario, starter
+from tumorsim.overlay import is_spatial
 from tumorsim.params.lattice_design import SpatialOutput, whole
 from tumorsim.scenario import ScenarioError, load
 from tumorsim.spatial_rules import RULES
-from tumorsim.spatial_scenario import SpatialScenario, is_spatial, load_spatial, read_resolved_spatial
+from tumorsim.spatial_scenario import SpatialScenario, load_spatial, read_resolved_spatial
 from tumorsim.study import resolve
 from tumorsim.yamlio import Node, parse
 from unit.spatial_examples import FOLDER, GOOD, SHIPPED, written

@@ -96,7 +96,7 @@ def check(
       tumorsim check scenarios/small/sweep_dose_timing.yaml
     """
     from tumorsim.cli.files import purpose_of
-    from tumorsim.spatial_scenario import is_spatial, load_spatial
+    from tumorsim.overlay import is_spatial
 
     purpose = purpose_of(scenario)
     if purpose == "sweep":
@@ -111,6 +111,7 @@ def check(
         check_calibration(scenario, seed, None, as_json)
     elif is_spatial(scenario):
         from tumorsim.cli.spatial import show_plan
+        from tumorsim.spatial_scenario import load_spatial
 
         _refuse(patients, "--patients", "of a trial; a spatial scenario has --replicates")
         show_plan(load_spatial(scenario, overrides or (), replicates, seed), as_json)
@@ -163,7 +164,7 @@ def run(
       tumorsim run scenarios/small/spatial_tace_nk.yaml --replicates 4
     """
     from tumorsim.cli.files import UsageError, purpose_of
-    from tumorsim.spatial_scenario import is_spatial
+    from tumorsim.overlay import is_spatial
 
     purpose = purpose_of(scenario)
     if purpose:

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorsim.overlay import apply_settings, set_value
+from tumorsim.overlay import apply_settings, is_spatial, set_value
 from tumorsim.params.targets import Quantity
 from tumorsim.scenario import Scenario, resolve_tree
-from tumorsim.spatial_scenario import SpatialScenario, is_spatial, resolve_spatial_tree
+from tumorsim.spatial_scenario import SpatialScenario, resolve_spatial_tree
 from tumorsim.study import read_study
 from tumorsim.yamlio import Mark, Node, ScenarioError, problem_at, refuse
 
