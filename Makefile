@@ -4,6 +4,7 @@ VENV     ?= .venv
 SCENARIO ?= scenarios/hcc_adjuvant_cik_rct.yaml
 RESULT   ?= results/demo-$(basename $(notdir $(SCENARIO))).h5
 WORKERS  ?= 2
+TIER     ?= not slow and not medium
 
 BIN  := $(VENV)/bin
 PIP  := $(BIN)/python -m pip --disable-pip-version-check install --quiet
@@ -21,7 +22,7 @@ demo: $(VENV)/.installed  ## install into .venv, then run SCENARIO (the adjuvant
 	$(BIN)/tumorsim run $(SCENARIO) --out $(RESULT) --force
 
 test: $(VENV)/.installed-dev  ## install into .venv, then the fast tests
-	$(BIN)/python -m pytest -m "not slow and not medium" -n $(WORKERS) --dist loadfile -q
+	$(BIN)/python -m pytest -m "$(TIER)" -n $(WORKERS) --dist loadfile -q
 
 slow: $(VENV)/.installed-dev  ## the slow tests as well
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -q
