@@ -118,11 +118,13 @@ class Node:
 
     def plain(self) -> Any:
         """The value with every `Node` replaced by what it holds."""
-        if isinstance(self.value, dict):
-            return {key: child.plain() for key, child in self.value.items()}
-        if isinstance(self.value, list):
-            return [child.plain() for child in self.value]
-        return self.value
+        value = self.value
+        # most of a tree are its leaves: a call for each of them took longer than all the rest
+        if isinstance(value, dict):
+            return {k: c.plain() if isinstance(c.value, dict | list) else c.value for k, c in value.items()}
+        if isinstance(value, list):
+            return [child.plain() if isinstance(child.value, dict | list) else child.value for child in value]
+        return value
 
     def get(self, key: str) -> Node | None:
         """Value of ``key``; None if absent or if this is no mapping."""

@@ -247,7 +247,7 @@ def test_telling_a_trial_reads_no_yaml(tmp_path, monkeypatch):
     def closed(*_):
         raise AssertionError("the file was parsed")
 
-    monkeypatch.setattr("tumorsim.spatial_scenario.read_tree", closed)
+    monkeypatch.setattr("tumorsim.overlay.read_tree", closed)
     assert not is_spatial(path)
 
 
