@@ -26,7 +26,8 @@ from tumorsim.variables import TrialData
 
 PATIENTS = 12
 TRIALS = tuple(sorted(path.stem for path in (ROOT / "scenarios").glob("hcc_*.yaml")))
-LATTICES = tuple(sorted(path.stem for path in (ROOT / "scenarios" / "small").glob("spatial_*.yaml")))
+SMALL = sorted((ROOT / "scenarios" / "small").glob("spatial_*.yaml"))
+LATTICES = {path.stem: path for path in (ROOT / "tests" / "busy_lattice.yaml", *SMALL)}
 SHORT = ("lattice.duration=1 day", "output.snapshots=[0 day, 1 day]", "output.interval=1 day", "lattice.replicates=1")
 
 
@@ -89,10 +90,18 @@ def trial_digests(name: str) -> dict[str, str]:
     return found
 
 
+def short(path: Path) -> list[str]:
+    """Settings for a day of a lattice, all of its treatments begun at once."""
+    arms = load_spatial(path).arms
+    return [*SHORT] + [
+        f"arms.{arm.name}.treatments.{k}.start=0 day" for arm in arms for k in range(len(arm.treatments))
+    ]
+
+
 def lattice_digests(name: str, folder: Path) -> dict[str, str]:
     """By how it was run; resumed after every sixth step, from a checkpoint of every fourth."""
-    path = ROOT / "scenarios" / "small" / f"{name}.yaml"
-    scenario = load_spatial(path, SHORT)
+    path = LATTICES[name]
+    scenario = load_spatial(path, short(path))
     study = experiment_of(scenario)
 
     def digest(data: object) -> str:
@@ -104,9 +113,7 @@ def lattice_digests(name: str, folder: Path) -> dict[str, str]:
         made = {(task.arm, task.replicate): run_lattice(task) for task in (tasks[::-1] if turned else tasks)}
         found[how] = digest(_collect(study, made))
     found["2 processes"] = digest(run_experiment(study, threads=2))
-    kept = experiment_of(
-        load_spatial(ROOT / "scenarios" / "small" / f"{name}.yaml", (*SHORT, "output.checkpoint=4 hour"))
-    )
+    kept = experiment_of(load_spatial(path, [*short(path), "output.checkpoint=4 hour"]))
     while True:
         seen: list[int] = []
 
