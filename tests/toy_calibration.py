@@ -7,12 +7,13 @@ recruitment of CIK cells enter every figure as their product alone.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.special import ndtr
+
+from tumorsim.json_file import sealed_text
 
 PROVENANCE = {"tumorsim": "9.8.7", "seed": 11, "threads": 2, "numpy": "2.1.0", "inputs": {"c.yaml": "ef" * 32}}
 WINDOWS = ((0.0, 24.0, 0.2), (24.0, 60.0, 0.3), (60.0, None, 0.45))  # from, to, spread of the log ratio
@@ -156,7 +157,7 @@ def make_outcome(seed: int = 7, particles: int = 200, **changed: Any) -> dict[st
 def write_outcome(folder: Path, **changed: Any) -> Path:
     """A calibration's folder with its ``outcome.json``."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "outcome.json").write_text(json.dumps(make_outcome(**changed), ensure_ascii=False), encoding="utf-8")
+    (folder / "outcome.json").write_text(sealed_text(make_outcome(**changed)), encoding="utf-8")
     return folder
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +15,8 @@ import numpy as np
 
 MAX_BYTES: Final = 64 * 2**20
 MAX_DEPTH: Final = 16
+SEAL: Final = "sha256"
+"""The key of the checksum: of everything else in the file, however it is spaced and ordered."""
 _STRINGS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
@@ -31,6 +35,31 @@ def read_json(file: Path) -> Any:
         It cannot be opened.
     """
     return _parse(file, _content(file))
+
+
+def sealed_text(held: Mapping[str, Any]) -> str:
+    """The text of a JSON file that carries a checksum of what it holds."""
+    plain = json.loads(json.dumps({key: value for key, value in held.items() if key != SEAL}, allow_nan=False))
+    return json.dumps({**plain, SEAL: _checksum(plain)}, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+
+
+def unsealed(file: Path, found: dict[str, Any]) -> dict[str, Any]:
+    """What a JSON file holds, without its checksum; a file without one was written before there were any.
+
+    Raises
+    ------
+    JsonError
+        The checksum is not that of the rest.
+    """
+    held = {key: value for key, value in found.items() if key != SEAL}
+    if SEAL in found and found[SEAL] != _checksum(held):
+        rule = "is not the checksum of the rest: the file is damaged, or was edited; take the original"
+        raise JsonError(refusal(file, SEAL, rule))
+    return held
+
+
+def _checksum(plain: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(plain, ensure_ascii=True, sort_keys=True).encode()).hexdigest()
 
 
 def refusal(file: Path, place: str, rule: str) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tumorsim.json_file import JsonError, read_json, refusal
+from tumorsim.json_file import JsonError, read_json, refusal, sealed_text, unsealed
 
 FORMAT: Final = "tumorsim sensitivity"
 LAYOUT: Final = 1
@@ -165,7 +164,7 @@ class Sensitivity(_Part):
 
     def text(self) -> str:
         """The file."""
-        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+        return sealed_text(self.model_dump(mode="json"))
 
 
 def sensitivity_file(path: str | os.PathLike[str]) -> Path:
@@ -198,7 +197,8 @@ def read_sensitivity(path: str | os.PathLike[str]) -> Sensitivity:
     Raises
     ------
     SensitivityError
-        The file is not there, not JSON, too large or deep, something else, or damaged; the message names the place.
+        The file is not there, not JSON, too large or deep, something else, or damaged by its checksum or shape; the
+        message names the place.
     """
     file = sensitivity_file(path)
     if not file.exists():
@@ -212,7 +212,7 @@ def read_sensitivity(path: str | os.PathLike[str]) -> Sensitivity:
         if found.get("layout") != LAYOUT:
             rule = f"must be {LAYOUT}; this file was written by another version of tumorsim"
             raise JsonError(refusal(file, "layout", rule))
-        return Sensitivity.model_validate(found)
+        return Sensitivity.model_validate(unsealed(file, found))
     except JsonError as error:
         raise SensitivityError(str(error)) from None
     except ValidationError as error:

@@ -151,6 +151,21 @@ def test_a_place_cannot_drive_the_terminal(written):
     assert "\x1b" not in str(told.value)
 
 
+def test_a_changed_digit_is_seen(tmp_path):
+    file = write_outcome(tmp_path) / "outcome.json"
+    text = file.read_text(encoding="utf-8")
+    assert text.count('"reported": 44.0') == 1
+    file.write_text(text.replace('"reported": 44.0', '"reported": 45.0'), encoding="utf-8")
+    with pytest.raises(OutcomeError, match="sha256: is not the checksum of the rest: the file is damaged"):
+        read_outcome(tmp_path)
+
+
+def test_a_checksum_does_not_depend_on_spaces_or_order(written):
+    sealed = json.loads(json_file.sealed_text(make_outcome()))
+    turned = dict(reversed(sealed.items()))
+    assert read_outcome(written(turned)) == read_outcome(written(make_outcome())), "and a file may have none"
+
+
 def test_what_the_layout_does_not_name_is_left_out(written):
     found = read_outcome(written(make_outcome() | {"extra": [[[[1]]]]}))
     assert "extra" not in found

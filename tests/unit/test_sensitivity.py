@@ -212,14 +212,29 @@ def test_what_is_not_defined_is_null_and_reads_back(tmp_path):
     ],
 )
 def test_a_damaged_file_is_told_with_its_place(change, message, tmp_path):
-    told = json.loads(make_sensitivity("morris").text()) | change
+    told = _unsealed() | change
     (tmp_path / FILE).write_text(json.dumps(told))
     with pytest.raises(SensitivityError, match=message):
         read_sensitivity(tmp_path)
 
 
-def test_lists_of_another_length_and_other_indices_are_refused(tmp_path):
+def _unsealed():
+    """A file as an older version wrote it, which may be changed."""
     told = json.loads(make_sensitivity("morris").text())
+    del told["sha256"]
+    return told
+
+
+def test_a_changed_digit_is_seen(tmp_path):
+    text = make_sensitivity("morris").text()
+    assert '"resamples": 200' in text
+    (tmp_path / FILE).write_text(text.replace('"resamples": 200', '"resamples": 201'))
+    with pytest.raises(SensitivityError, match="sha256: is not the checksum of the rest"):
+        read_sensitivity(tmp_path)
+
+
+def test_lists_of_another_length_and_other_indices_are_refused(tmp_path):
+    told = _unsealed()
     told["outputs"][0]["indices"]["mu"]["low"].pop()
     (tmp_path / FILE).write_text(json.dumps(told))
     with pytest.raises(SensitivityError, match=r"y.mu: must have one entry for each factor: 4"):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +16,7 @@ from tumorsim.calibration.objective import Objective
 from tumorsim.calibration.outcome import FILE
 from tumorsim.calibration.posterior import DATABASE
 from tumorsim.journal import JournalError
+from tumorsim.json_file import sealed_text
 from tumorsim.places import routes, setting_path
 from tumorsim.store import commit
 
@@ -54,9 +54,9 @@ def open_folder(folder: Path, force: bool) -> Path:
 
 def write(folder: Path, told: Mapping[str, Any], objective: Objective) -> None:
     """Outcome, posterior and fitted values into the output folder; each whole or not at all."""
-    keep(folder / FILE, json.dumps(told, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
+    keep(folder / FILE, sealed_text(told))
     keep(folder / FITTED, fitted_text(told, objective, [study["name"] for study in told["studies"]]))
-    keep(folder / SHORT, json.dumps(shortened(told), ensure_ascii=False, allow_nan=False, indent=1) + "\n")
+    keep(folder / SHORT, sealed_text(shortened(told)))
     if told["posterior"]:
         keep(folder / POSTERIOR, _table(told))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from tumorsim.calibration.shape import OUTCOME, ShapeError
-from tumorsim.json_file import JsonError, read_json, refusal
+from tumorsim.json_file import JsonError, read_json, refusal, unsealed
 
 FORMAT: Final = "tumorsim calibration"
 LAYOUT: Final = 1
@@ -42,7 +42,8 @@ def read_outcome(path: str | os.PathLike[str]) -> dict[str, Any]:
     ------
     OutcomeError
         The file is not there, not JSON, too large or deep, no calibration, of a newer
-        layout, or holds something where the layout wants something else.
+        layout, does not agree with its checksum, or holds something where the layout wants
+        something else.
     """
     file = outcome_file(path)
     if not file.exists():
@@ -58,9 +59,11 @@ def read_outcome(path: str | os.PathLike[str]) -> dict[str, Any]:
     if found.get("layout") != LAYOUT:
         _refuse(file, "layout", f"must be {LAYOUT}; this file was written by another version of tumorsim")
     try:
-        outcome = OUTCOME.read(found, "")
+        outcome = OUTCOME.read(unsealed(file, found), "")
         assert outcome is not None  # a mapping, by the look at its format
         _sizes(outcome)
+    except JsonError as error:
+        raise OutcomeError(str(error)) from None
     except ShapeError as error:
         _refuse(file, error.place, error.rule)
     return outcome
