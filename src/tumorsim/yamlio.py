@@ -58,7 +58,9 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else f"{self.file}:"
         repeated = self.file == f"--set {self.path}"
-        return f"{place} {self.message}" if repeated or not self.path else f"{place} {self.path}: {self.message}"
+        told = f"{place} {self.message}" if repeated or not self.path else f"{place} {self.path}: {self.message}"
+        # a sign that cannot be seen, quoted from the file, must be seen: "1\xa0day" is not "1 day"
+        return "".join(sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in told)
 
 
 class ScenarioError(ValueError):

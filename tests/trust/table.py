@@ -19,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import faults
+import hostile
 import studies
 from faults import Measured
 from processes import end_all
@@ -99,6 +100,10 @@ def _shards(folder: Path, count: int) -> Measured:
     return faults.corrupt_shards(folder, count, SEED)
 
 
+def _seeded(campaign: Callable[[Path, int, int], Measured]) -> Callable[[Path, int], Measured]:
+    return lambda folder, count: campaign(folder, count, SEED)
+
+
 ROWS: list[Row] = [
     Row("matrix", "same bits: {1, 2} threads, {1, 2} processes, another order, resumed", _matrix, 1),
     Row("kill-trial", "kill −9, `run` of a trial", _kills(studies.Trial), 50),
@@ -115,6 +120,10 @@ ROWS: list[Row] = [
     Row("full-run", "disk full, `run` of lattices", _full(studies.Lattice), 6),
     Row("full-sweep", "disk full, `sweep`", _full(studies.Sweep), 8),
     Row("full-calibrate", "disk full, `calibrate`", _full(studies.Calibration), 6),
+    Row("hdf5-damage", "truncation, bit flips, noise in every kind of file", _seeded(hostile.damaged), 6000),
+    Row("fuzz-yaml", "generated scenario, sweep, sensitivity and calibration files", _seeded(hostile.yaml), 8000),
+    Row("fuzz-hdf5", "generated HDF5 results and JSON outcomes, sealed", _seeded(hostile.files), 4000),
+    Row("golden", "golden results of every layout version", hostile.golden, 1),
 ]
 """Add a row here; nothing else knows them."""
 

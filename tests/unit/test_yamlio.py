@@ -161,3 +161,8 @@ def test_missing_files_and_folders_are_refused(tmp_path):
     ):
         with pytest.raises(ScenarioError, match=message):
             read_file(path, "f")
+
+
+def test_signs_that_cannot_be_seen_are_told_by_their_numbers():
+    told = str(Problem("a.yaml", 3, 1, "arms", '"9\u00a0day\u2028" is no arm;\nthe arms are é, 患者'))
+    assert told == 'a.yaml:3:1 arms: "9\\xa0day\\u2028" is no arm;\nthe arms are é, 患者'
