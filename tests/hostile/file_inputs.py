@@ -2,14 +2,15 @@
 
     python file_inputs.py FOLDER SEED START STOP
 
-One line an input: number, what was done, outcome. HDF5 files get wrong types, shapes, names, links, attributes, storage
-and claims; JSON files other leaves and branches. All have a valid seal or checksum, so that the layers behind it must
-see what is wrong. Data other than those of the original are WRONG, since the digest in the file is that of the original.
+One line an input: number, what was done, outcome. HDF5 files get wrong types, shapes, names, links, attributes,
+storage and claims; JSON files other leaves and branches. All have a valid seal or checksum, so that the layers behind
+it must see what is wrong. Other data under the digest of the original are an error of the reader.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
 import warnings
@@ -22,10 +23,10 @@ import h5py
 import numpy as np
 from hdf5_mutants import HDF5, KINDS, Kind
 from supervised import leave, limited, ring, say
-from toy_result import forge
 from trees import anything, leaf, reshape, routes
 from yaml_inputs import HANG, outcome
 
+from toy_result import forge
 from tumorsim.json_file import sealed_text
 
 HUGE = 1 << 40
@@ -250,6 +251,8 @@ def read_as(kind: Kind, original: Any, path: Path, hdf5: bool) -> None:
 
 def main(folder: Path, seed: int, start: int, stop: int) -> None:
     limited()
+    folder = folder.resolve()
+    os.chdir(folder)  # what external storage names lies here
     warnings.simplefilter("error", RuntimeWarning)
     originals = {}
     for name in (*HDF5, "outcome", "sensitivity"):

@@ -23,8 +23,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from made_sweeps import make_sensitivity
 from supervised import leave, limited, ring, say
+
+from made_sweeps import make_sensitivity
 from toy_calibration import write_outcome
 from toy_result import reseal, write_toy
 from toy_spatial import make_spatial, write_toy_spatial

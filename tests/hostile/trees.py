@@ -1,4 +1,4 @@
-"""Trees of YAML and JSON, changed at random: leaves, keys, shape. Everything follows from the generator that is given."""
+"""Trees of YAML and JSON, changed at random: leaves, keys, shape. All follows from the generator that is given."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ UNITS = (
 TEXTS = (
     "", " ", "~", "null", "yes", "true", "NaN", ".inf", "-", "- ", ":", "#", "'", '"', "\\", "${HOME}", "%s%s%n", "{}",
     "../../etc/passwd", "/etc/passwd", "C:\\a", "file:///etc/passwd", "a/b", "..", "a" * 201, "x" * 4000, "é" * 90,
-    "\u00df\u0130\ufb01", "\u0645\u0631\u062d", "\U0001f9ec", "\u202eabc", "a\x00b", "\x1b[2J", "\u2028", "a\nb", "\ud7ff",
+    "\u00df\u0130\ufb01", "\u0645\u0631\u062d", "\U0001f9ec", "\u202eabc", "a\x00b", "\x1b[2J", "\u2028",
+    "a\nb", "\ud7ff",
     "day 1", "q1w", "4 x q1w", "999999 x q1d", "continuous", "day 1-14 of 21", "1e8 cells", "0 cells", "rfs.hr",
     "os.rmst(6 month)", "os.hr(", "deaths", "trial.cutoff=1 day", "=", "a=b", "arms.0.dose=1 mg", "hcc", "cik",
     "sorafenib", "ctace", "adjuvant", "advanced", "grid", "sobol", "lognormal", "spatial", "control",

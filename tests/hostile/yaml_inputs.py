@@ -20,11 +20,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import small_calibration
-import small_sweep
 from supervised import leave, limited, ring, say
 from trees import block, leaf, reshape, routes
 
+import small_calibration
+import small_sweep
 from tumorsim.calibration.config import load_calibration
 from tumorsim.scenario import load
 from tumorsim.spatial_scenario import load_spatial

@@ -34,10 +34,13 @@ class Measured:
         Counts and times, in the order in which they are printed.
     bad
         What must not be, in words; empty if the promise held.
+    listed
+        Lines for a page of its own, e.g. the faults that no test found.
     """
 
     figures: dict[str, Any] = field(default_factory=Counter)
     bad: list[str] = field(default_factory=list)
+    listed: list[str] = field(default_factory=list)
 
     def text(self) -> str:
         """In one line."""

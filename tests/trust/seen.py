@@ -41,7 +41,7 @@ def _trace(frame: FrameType, event: str, _: object) -> None:
 
 
 def _ring(*_: object) -> None:
-    raise TooLong(f"longer than {SECONDS:g} s")
+    raise TooLong(f"longer than {SECONDS:g} s of the processor")
 
 
 @contextmanager
@@ -61,13 +61,13 @@ def _watched() -> Iterator[None]:
 def pytest_runtest_protocol(item: pytest.Item) -> Any:
     """Watch one test, its fixtures too."""
     _called.clear()
-    before = signal.signal(signal.SIGALRM, _ring)
+    before = signal.signal(signal.SIGPROF, _ring)
     begun = time.process_time()
     try:
         return (yield)
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        signal.signal(signal.SIGPROF, before)
         kept = _found.setdefault(item.nodeid, {"passed": False})
         kept |= {"seconds": time.process_time() - begun, "calls": sorted(map(":".join, _called))}
 
@@ -76,7 +76,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Any:
 def pytest_runtest_setup() -> Any:
     """Start the clock."""
     with _watched():
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
         return (yield)
 
 
@@ -87,7 +87,7 @@ def pytest_runtest_call() -> Any:
         try:
             return (yield)
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            signal.setitimer(signal.ITIMER_PROF, 0.0)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -8,12 +8,18 @@ import time
 from pathlib import Path
 
 import faults
+import mutants
+import mutation
 import pytest
 import studies
 import table
 from processes import started
+from supervised import supervised
 
-SMALL = {"kill-2000": None, "matrix": 1, "shards": 24, "pool": 1}  # faults; None is left to the command
+SMALL = {
+    "kill-2000": None, "matrix": 1, "shards": 24, "pool": 1, "hdf5-damage": 200, "fuzz-yaml": 200, "fuzz-hdf5": 200,
+    "cache": 5, "mutation": None,
+}  # faults; None is left to the command  # fmt: skip
 ROWS = [row for row in table.ROWS if SMALL.get(row.key, 2) is not None]
 
 
@@ -30,6 +36,71 @@ def test_damaged_shards_are_all_found(tmp_path):
     assert measured.bad == []
     assert measured.figures["detected"] == measured.figures["planted"] >= 24
     assert measured.figures["sound ones kept"] == measured.figures["sound"] > 0
+
+
+LAW = """
+SCALE = 2.0
+
+
+def law(a, b):
+    \"\"\"Never changed: 1 + 1.\"\"\"
+    if a < b:
+        a -= 1
+    return min(a, -b) * SCALE
+"""
+
+
+def test_faults_are_put_where_they_are_told():
+    found = mutants.mutants("law.py", LAW)
+    assert [(one.line, one.function, one.what) for one in found] == [
+        (2, "", "2.0 to 4.0"),
+        (7, "law", "< to <="),
+        (7, "law", "< to >="),
+        (8, "law", "- to +"),
+        (8, "law", "1 to 2"),
+        (9, "law", "* to /"),
+        (9, "law", "min to max"),
+        (9, "law", "- removed"),
+        (7, "law", "statement removed"),
+        (8, "law", "statement removed"),
+    ]
+    changed = [mutants.mutated(LAW, one.number) for one in found]
+    assert len({LAW, *changed}) == len(found) + 1
+    values = []
+    for source in changed:
+        held = {}
+        exec(source, held)
+        values.append([held["law"](*point) for point in ((1.0, 3.0), (3.0, 3.0), (3.0, 1.0))])
+    assert values[0] == [-12.0, -12.0, -4.0]
+    assert values[1] == [-6.0, -6.0, -2.0]  # at the equal point nothing is seen here: such faults survive
+    assert values[5] == [-1.5, -1.5, -0.5]
+    assert values[6] == [0.0, 6.0, 6.0]
+
+
+def test_a_fault_that_no_test_sees_breaks_the_row():
+    found = mutants.mutants("law.py", LAW)
+    fates = {one: "survived" if one.number < 4 else "killed" for one in found}
+    measured = mutation.told(fates, 10, 10)
+    assert measured.figures["score"] == "0.60"
+    assert measured.bad
+    assert len(measured.listed) == 4
+    assert mutation.told({**fates, **dict.fromkeys(found[:3], "timed out")}, 10, 10).bad == []
+
+
+CRASHES = """
+import os, sys, time
+for number in range(int(sys.argv[1]), int(sys.argv[2])):
+    if number == 2: os.kill(os.getpid(), 11)
+    if number == 3: os.kill(os.getpid(), 14)
+    print(number, "how", "WRONG" if number == 4 else "refused", flush=True)
+"""
+
+
+def test_a_crash_and_a_hang_are_counted(tmp_path):
+    (tmp_path / "crashes.py").write_text(CRASHES)
+    outcomes, bad = supervised(tmp_path / "crashes.py", (), 6)
+    assert outcomes == {"refused": 3, "crash": 1, "hang": 1, "WRONG": 1}
+    assert [line.split()[0] for line in bad] == ["2", "3", "4"]
 
 
 class Forgetful(studies.Study):

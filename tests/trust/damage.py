@@ -15,8 +15,8 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 sys.path.insert(0, str(HOSTILE))
 sys.path.insert(0, str(HOSTILE.parent))
 
-from hdf5_mutants import HDF5, KINDS
-from supervised import supervised
+from hdf5_mutants import HDF5, KINDS  # noqa: E402 # where the command is not pytest, the folder must be named first
+from supervised import supervised  # noqa: E402
 
 LANES = 2
 SHOWN = 5  # bad cases that are told one by one
