@@ -138,15 +138,31 @@ What [the engine promises about its files](index.md) is tried by making the faul
 
     {COMMAND}
 
-which takes about an hour on two cores; `--only KEY ...` measures some rows anew and keeps the others, `--count N` makes
-N faults a row. Seeds are fixed; the moments of the faults are those of the machine. A row that found something wrong
-says *broken*, and the command ends with 1.
+which takes some hours on two cores; `--only KEY ...` measures some rows anew and keeps the others, `--count N` makes
+N faults a row. Each row says how long it took, on a machine that may have had other work. Seeds are fixed, so damage,
+inputs and faults in kernels are the same every time; the moments of kills and signals are those of the machine. A row
+that found something wrong says *broken*, and the command ends with 1.
 
 - *files read*: results, checkpoints, shards, tables, logs, outcomes that lay there after a fault; *openable*: those
   that were whole.
 - *committed lost*: shards, lines of a log, steps of a lattice or results that lay there after one fault and not after
   a later one.
 - *equal digests*: work that was called again until it was done, against the same work undisturbed, bit for bit.
+- *mutated*: a small file of every kind (results of a trial and of a lattice, table of a sweep, checkpoint, log and
+  outcome of a calibration, outcome of a sensitivity analysis) with a flipped bit, a cut, zeros, noise or blocks
+  swapped; HDF5 files also with a valid seal over the damage. *refused*: with the error that is declared for it, or, in
+  a log, the line put aside; *harmless*: read, and equal in everything; *silently wrong*: read, and not equal.
+- *tried*: generated inputs, read in a process of their own. Of the YAML one in ten is valid and must load, one in five
+  is garbage as text, the rest are shipped files with leaves, keys and branches changed. Of the others HDF5 files have
+  wrong types, shapes, links, attributes, storage or claims, and JSON files other leaves and branches, all with a valid
+  seal. *unclean*: any exception but the declared one, a message that cannot be printed, a valid input refused, or other
+  data under the same digest. *over 1 s* counts seconds of the processor, *over 200 MB* what one input took.
+- *cut*: compiled code or its index shortened to any length; *whole again*: the run after that finds it whole.
+- *mutants*: faults put into the kernels (an operator, a comparison, a constant, `min` and `max`, a statement left out),
+  drawn with a fixed seed from those in functions that the tests of `tests/kernels` call without the compiler. *killed*:
+  a test fails; *timed out*: it would not end; *equivalent*: nobody could see it, with the reason in
+  [the list of those that survived](trust-mutation.md). *score*: found, of those that are not equivalent. Functions that
+  these tests reach only compiled are not drawn: the table has their share.
 
 | row | test | figures | held |
 | --- | --- | --- | --- |
@@ -220,7 +236,7 @@ def measure(chosen: argparse.Namespace) -> int:
         shown = [lines[one.key] for one in ROWS if one.key in lines]
         if measured.listed:
             told = "\n".join([f"# {row.test.capitalize()}", "", *LISTED, *measured.listed])
-            chosen.page.with_name(f"trust-{row.key}.md").write_text(told + "\n", encoding="utf-8")
+            chosen.page.with_name(f"{chosen.page.stem}-{row.key}.md").write_text(told + "\n", encoding="utf-8")
         chosen.page.write_text(HEAD + "\n".join(shown) + "\n", encoding="utf-8")
     return 1 if broken else 0
 
