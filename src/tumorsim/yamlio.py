@@ -341,7 +341,12 @@ class _Builder:
     def _scalar(self, event: Any, mark: Mark) -> Any:
         if len(event.value) > MAX_TEXT:
             raise refuse(mark, f"the text has more than {MAX_TEXT} characters; shorten it")
-        return scalar(event.value) if event.style is None or event.style == "" else event.value
+        if event.style is None or event.style == "":
+            return scalar(event.value)
+        try:  # as in JSON, two escaped halves are one character; half a character is none, and no file can hold it
+            return event.value.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            raise refuse(mark, 'holds half of a character, e.g. "\\ud83e" alone; write the character itself') from None
 
     def _place(self, node: Node) -> None:
         """Put ``node`` where the open collection waits for it: item, key or value."""

@@ -120,6 +120,14 @@ def test_the_gradient_felt_and_the_direction_chosen_equal_their_twins(
             assert motility.choose_direction(u, *bias, state.grid) == np.searchsorted(bounds, u)
 
 
+def test_rounding_never_sends_anybody_out_of_a_flat_lattice() -> None:
+    """A draw that rounding puts beyond all weights takes the last direction that has one."""
+    state, _, _ = twins.some((1, 9, 11), 1)
+    for u in (1.0, 1.0 + 1e-12):
+        way = motility.choose_direction(u, 0.0, 0.3, -0.2, state.grid)
+        assert (lattice.DZ[way], lattice.DY[way], lattice.DX[way]) == (0, 1, 1)
+
+
 def test_a_chemokine_far_below_the_floor_is_not_felt() -> None:
     """A tail that falls by half every block would be as strong a signal as the tumour itself without the floor."""
     state = twins.empty(twins.grid_of(1, 2, 40), 0)

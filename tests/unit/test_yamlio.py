@@ -163,6 +163,12 @@ def test_missing_files_and_folders_are_refused(tmp_path):
             read_file(path, "f")
 
 
+def test_halves_of_a_character_are_joined_or_refused():
+    assert parse(r'a: "\ud83e\uddec é"', "f.yaml").plain() == {"a": "\U0001f9ec é"}
+    for text in (r'a: "\ud83e"', r'"\uddec": 1', r'- "\uddec\ud83e"'):
+        assert "half of a character" in refused(text)
+
+
 def test_signs_that_cannot_be_seen_are_told_by_their_numbers():
     told = str(Problem("a.yaml", 3, 1, "arms", '"9\u00a0day\u2028" is no arm;\nthe arms are é, 患者'))
     assert told == 'a.yaml:3:1 arms: "9\\xa0day\\u2028" is no arm;\nthe arms are é, 患者'

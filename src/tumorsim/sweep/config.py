@@ -220,6 +220,8 @@ def load_sweep(
     made._base = base
     factors, outputs = [], []
     for k, choice in enumerate(made.factors):
+        if any(choice.name == other.name for other in made.factors[:k]):
+            continue  # told already, and each factor costs two scenarios
         try:
             factors.append(read_factor(choice, base))
         except ValueError as error:

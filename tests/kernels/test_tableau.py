@@ -1,0 +1,48 @@
+"""The coefficients of the Dormand-Prince pair: the conditions of order that define it, in plain arithmetic."""
+
+import numpy as np
+import pytest
+
+from tumorsim.kernels.integrate import COUPLING, NODES, error_norm
+
+A = np.zeros((7, 7))
+A[:, :6] = COUPLING
+WEIGHTS = A[6]
+
+
+def test_each_row_adds_up_to_its_node():
+    np.testing.assert_allclose(COUPLING.sum(axis=1), NODES, rtol=0, atol=1e-14)
+
+
+def test_the_last_row_is_of_fifth_order():
+    """All conditions on powers of the nodes, and those of order three and four on the couplings (Hairer II.1)."""
+    for power in range(5):
+        assert WEIGHTS @ NODES**power == pytest.approx(1.0 / (power + 1.0), abs=1e-14)
+    assert pytest.approx(1 / 6, abs=1e-14) == WEIGHTS @ A @ NODES
+    assert pytest.approx(1 / 8, abs=1e-14) == WEIGHTS @ (NODES * (A @ NODES))
+    assert pytest.approx(1 / 12, abs=1e-14) == WEIGHTS @ A @ NODES**2
+    assert pytest.approx(1 / 24, abs=1e-14) == WEIGHTS @ A @ A @ NODES
+    assert pytest.approx(1 / 20, abs=1e-14) == WEIGHTS @ A @ NODES**3
+    assert pytest.approx(1 / 120, abs=1e-14) == WEIGHTS @ A @ A @ A @ NODES
+
+
+def error_of(stage_values):
+    """The norm of one state with a tolerance of 1e-6 that does not depend on it."""
+    k = np.array(stage_values, dtype=float)[:, None]
+    return error_norm(1.0, np.zeros(1), np.zeros(1), k, np.full(1, 1e-6), 1e-6) * 1e-6
+
+
+def test_the_error_is_that_of_the_fourth_order_pair():
+    """No error for slopes that are powers of time up to the third; for the fourth it is the known 1/5 - sum."""
+    for power in range(4):
+        assert error_of(NODES**power) == pytest.approx(0.0, abs=1e-14)
+    fourth = np.array([5179 / 57600, 0.0, 7571 / 16695, 393 / 640, -92097 / 339200, 187 / 2100, 1 / 40])
+    assert error_of(NODES**4) == pytest.approx(abs((WEIGHTS - fourth) @ NODES**4), rel=1e-9)
+    for stage in range(7):
+        slopes = np.eye(7)[stage]
+        assert error_of(slopes) == pytest.approx(abs(WEIGHTS[stage] - fourth[stage]), abs=1e-16)
+
+
+def test_no_error_is_none_and_a_number_that_is_none_is_infinite():
+    assert error_of(np.zeros(7)) == 0.0
+    assert error_of([np.nan, *np.zeros(6)]) == np.inf
