@@ -1,0 +1,114 @@
+"""Arithmetic and traffic of each kernel, counted by hand from its source, for the roofline.
+
+Additions, subtractions, multiplications and divisions count one each; powers, exponentials and logarithms too,
+although they cost twenty. Bytes are what must come from and go to the named level at least: every array once a
+pass, where a pass does not fit the level above. ``tests/kernels/test_counts.py`` lets numbers that count their own
+operations through the laws, and compares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tumorsim.kernels import random
+from tumorsim.kernels.integrate import STAGES
+
+
+@dataclass(frozen=True)
+class Count:
+    """Work on one item."""
+
+    item: str
+    operations: float
+    bytes: float
+    level: str  # where the bytes come from: a name in `limits.NAMES`
+    whole: bool  # whole numbers: no multiply-add limits them
+    how: str  # the derivation
+
+    @property
+    def intensity(self) -> float:
+        """Operations a byte."""
+        return self.operations / self.bytes
+
+
+# --- one evaluation of the right-hand side, one drug, one product, one lesion ----------------------------------
+DISPOSE = 18  # level 1; exchange 3; saturable 3; clearance once on drug 6, times level 1, plus 1; two states 3
+CIRCULATE = 21  # inflow 5, blood 4, lung 3, liver 4, rest 4, and the sum of two organs that help memory 1
+EFFECTS = 48  # concentration 3; five Emax laws 3 each; products 2, 3, 1, 2, 2, 3, 2, 2; six complements; on reading
+LESION = 190  # supply 25, recruiting and killing 75, births 25, losses 16, clones 35, the dead and vessels 35
+BODY = 45  # memory 12, reserve 6, hazards of liver 17, tumour 5, other 4
+# --- one step of the integrator, a state: sums over earlier stages, the move to each stage, error and tolerance ---
+SUMS = 2 * sum(range(1, STAGES)) + 2 * (STAGES - 1)
+ERROR = 16
+STATES = 2 + 4 + 5 + 12  # one drug, one product, tail of the body, one lesion
+PER_STATE = (SUMS + ERROR) / (STAGES - 1)
+# what a stage reads and writes a state: on average (1 + ... + 6) / 6 slopes, y, y_new twice, its own slope
+STAGE_BYTES = 8 * (sum(range(1, STAGES)) / (STAGES - 1) + 4)
+
+PHILOX = random.ROUNDS * (2 * 17 + 6)  # two 64 x 64 -> 128 products of 15 operations and 2 more, 4 xor, 2 additions
+AXIS = 6  # gather 3, settle 3
+SWEEP_COLOUR = 12  # six couplings 6, sums 6
+
+KERNELS = {
+    "right-hand side": Count(
+        "evaluation",
+        DISPOSE + CIRCULATE + EFFECTS + LESION + BODY + STATES * PER_STATE,
+        STATES * STAGE_BYTES,
+        "L1",
+        False,
+        f"laws {DISPOSE + CIRCULATE + EFFECTS + LESION + BODY} (drug {DISPOSE + EFFECTS}, effectors {CIRCULATE}, "
+        f"lesion {LESION}, memory and hazards {BODY}); step and error {PER_STATE:.1f} a state, {STATES} states; "
+        f"{STAGE_BYTES:.0f} bytes a state between registers and the first-level cache",
+    ),
+    "diffusion step": Count(
+        "voxel",
+        5 + 3 * AXIS,
+        32.0 + 16.0,
+        "L3",
+        False,
+        "reaction 5, each of three axes 3 to gather and 3 to settle; planes read c, loss, gain and write c (32 bytes), "
+        "columns read and write c (16)",
+    ),
+    "smoothing sweep": Count(
+        "voxel",
+        2 * SWEEP_COLOUR + 1,
+        32.0,
+        "L3",
+        False,
+        "both colours work out the balance of every voxel (12 each), one takes it times the reciprocal diagonal; "
+        "reads value, right-hand side, reciprocal, writes value; neighbours are in the cache",
+    ),
+    "cell step": Count(
+        "voxel",
+        PHILOX + 6,
+        3.0 + 4.0,
+        "L3",
+        True,
+        f"a block of Philox 4x64-10 for a living cell ({PHILOX} operations on whole numbers), two draws compared; "
+        "reads kind and id, writes fate and intent; what happens to one cell in fifty is left out",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Share:
+    """A kernel beside what the machine allows it."""
+
+    kernel: str
+    operations: float  # a second
+    allowed: float  # operations a second: the lower of arithmetic and traffic
+    by: str  # which of them it is
+
+    @property
+    def of_limit(self) -> float:
+        """Rate against what is allowed."""
+        return self.operations / self.allowed
+
+
+def share(kernel: str, per_second: float, limits: dict[str, float]) -> Share:
+    """How near a kernel comes to the roofline of limits measured in the same run."""
+    count = KERNELS[kernel]
+    traffic = count.intensity * limits[count.level]
+    if count.whole or traffic <= limits["fma"]:
+        return Share(kernel, count.operations * per_second, traffic, count.level)
+    return Share(kernel, count.operations * per_second, limits["fma"], "fma")
