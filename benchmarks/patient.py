@@ -1,23 +1,20 @@
-"""The patient model: rate, error beside it, threads, start-up, and SciPy's LSODA on the same work."""
+"""The patient model: rates, threads, growth with the number of patients, and the kernel alone."""
 
 from __future__ import annotations
 
-import os
 import statistics
-import subprocess
 import sys
-import tempfile
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "analytic"))
 
-from event_driver import EVALUATIONS, Bench, bench, lsoda, ours, run_patient
-from integrator_table import floors
+from event_driver import EVALUATIONS, Bench, bench
 
-from benchmarks.figure import Figure, seconds
+from benchmarks.figure import Figure
+from benchmarks.timing import in_turn, ratio, seconds, spread
 from tumorsim.api import study_of
 from tumorsim.kernels import layout
 from tumorsim.models.patient import simulate_batch
@@ -26,7 +23,8 @@ from tumorsim.trial import RELATIVE_TOLERANCE, Study, run_trial
 
 SCENARIO = "scenarios/hcc_adjuvant_cik_rct.yaml"
 PAPER = 226  # patients of the published trial
-REFERENCE = 1e-11
+ARMS = 2
+AIM_OF_TWO_THREADS = 1.8, 1.9
 
 
 def study(patients: int) -> Study:
@@ -34,23 +32,40 @@ def study(patients: int) -> Study:
     return study_of(load(SCENARIO, [f"population.patients={patients}", "output.traced_patients=0"]))
 
 
+def cohorts(quick: bool, repeats: int) -> list[Figure]:
+    """Everything of this suite."""
+    sizes = (100, 1_000) if quick else (100, 1_000, 10_000)
+    return cohort(PAPER, repeats) + growth(sizes, 1 if quick else 3) + kernel(64, repeats)
+
+
 def cohort(patients: int, repeats: int) -> list[Figure]:
-    """Whole cohort, both arms, at one and two threads, interleaved."""
+    """Whole cohort, both arms, at one and two threads, in turn."""
     work = study(patients)
     data = run_trial(work)  # warm
-    one, two = [], []
-    for _ in range(repeats):
-        one.append(seconds(lambda: run_trial(work, threads=1)))
-        two.append(seconds(lambda: run_trial(work, threads=2)))
-    steps, best = float(data["steps"].sum()), statistics.median(one)
-    ratio = statistics.median(a / b for a, b in zip(one, two, strict=True))
-    years = patients * (138.0 - 15.0) / 12.0 * 2
+    times = in_turn({"one": partial(run_trial, work), "two": partial(run_trial, work, threads=2)}, repeats)
+    best, courses = statistics.median(times["one"]), ARMS * patients
+    faster, noise = ratio(times["one"], times["two"])
+    goal, stretch = AIM_OF_TWO_THREADS
     return [
-        Figure(f"{patients} patients, both arms, 1 thread", best, "s"),
-        Figure("patient-years", years / best, "1/s"),
-        Figure("accepted steps", steps / best, "1/s"),
-        Figure("2 threads against 1", patients * 2 / statistics.median(two), "courses/s", None, "1 thread", ratio, 1.8),
-    ]
+        Figure(f"adjuvant trial, {patients} patients in {ARMS} arms", best, "s", noise=spread(times["one"])),
+        Figure("courses of patients, up to 10 years", courses / best, "courses/s", noise=spread(times["one"])),
+        Figure("accepted steps", float(data["steps"].sum()) / best, "1/s"),
+        Figure(
+            "cohort, 2 threads", courses / statistics.median(times["two"]), "courses/s", None, "1 thread",
+            faster, goal, stretch, noise=noise,
+        ),
+    ]  # fmt: skip
+
+
+def growth(sizes: tuple[int, ...], repeats: int) -> list[Figure]:
+    """Rate over the number of patients: constant if time grows in proportion."""
+    found = []
+    for patients in sizes:
+        work = study(patients)
+        times = [seconds(partial(run_trial, work)) for _ in range(repeats)]
+        rate = ARMS * patients / statistics.median(times)
+        found.append(Figure(f"trial of {patients:,} patients", rate, "courses/s", noise=spread(times)))
+    return found
 
 
 def kernel(patients: int, repeats: int) -> list[Figure]:
@@ -62,11 +77,14 @@ def kernel(patients: int, repeats: int) -> list[Figure]:
     outcomes = [empty(made) for _ in range(repeats)]
     times = [seconds(lambda out=out: simulate_batch(made.cohort, made.policy, out, 0, patients)) for out in outcomes]
     accepted, rejected = float(outcomes[0].event["steps"].sum()), float(outcomes[0].memo["rejected"].sum())
-    evaluations = EVALUATIONS * (accepted + rejected)
+    evaluations = EVALUATIONS * (accepted + rejected) / statistics.median(times)
     return [
-        Figure("right-hand side, steps and events included", evaluations / statistics.median(times), "1/s"),
+        Figure(
+            "right-hand side, steps and events included", evaluations, "1/s", noise=spread(times),
+            kernel="right-hand side", per_second=evaluations,
+        ),
         Figure("rejected steps", 100.0 * rejected / (accepted + rejected), "%"),
-    ]
+    ]  # fmt: skip
 
 
 def empty(made: Bench) -> layout.Outcomes:
@@ -76,71 +94,3 @@ def empty(made: Bench) -> layout.Outcomes:
         np.zeros(n, layout.OUTCOME), np.zeros((n, made.visits), layout.VISIT), np.zeros((1, 0), layout.TRACE),
         np.zeros(0), np.full(n, -1), np.zeros(n, layout.MEMO),
     )  # fmt: skip
-
-
-def against_lsoda(patients: int, repeats: int) -> list[Figure]:
-    """The same patients, events and right-hand side by LSODA, at an error no better than ours.
-
-    LSODA's own relative tolerance is set to the loosest power of ten whose error is
-    at most ours, so that neither is compared at an accuracy it does not have.
-    """
-    made = bench(study(patients), 1, np.arange(patients), [])
-    made.cohort.products["kill_rate"] = 0.3  # no lesion dies out, so that both solve the same equations
-    until = 5 * 365.25
-    truth = [run_patient(made, i, lsoda(REFERENCE), until)[1] for i in range(patients)]
-    error = worst(made, truth, ours, until)
-    peer = next((t for t in (1e-5, 1e-6, 1e-7, 1e-8, 1e-9) if worst(made, truth, lsoda(t), until) <= error), 1e-9)
-    ratios = []
-    for _ in range(repeats):
-        mine = seconds(lambda: [run_patient(made, i, ours, until, RELATIVE_TOLERANCE) for i in range(patients)])
-        theirs = seconds(lambda: [run_patient(made, i, lsoda(peer), until) for i in range(patients)])
-        ratios.append(theirs / mine)
-    ratio = statistics.median(ratios)
-    name = f"SciPy LSODA, rtol {peer:.0e}, compiled right-hand side"
-    needed, theirs_needed = (evaluations(made, carry, until) for carry in (ours, lsoda(peer)))
-    return [
-        Figure("5 years of a patient, event loop in Python", patients / mine, "patients/s", error, name, ratio),
-        Figure("evaluations for it", needed, "a patient", error, name, theirs_needed / needed),
-    ]
-
-
-def evaluations(made: Bench, carry: Any, until: float) -> float:
-    """Evaluations of the right-hand side for one patient, rejected steps of ours left out."""
-    patients = made.cohort.traits.size
-    return EVALUATIONS * statistics.mean(
-        run_patient(made, i, carry, until, RELATIVE_TOLERANCE)[2] for i in range(patients)
-    )
-
-
-def worst(made: Any, truth: list[list[np.ndarray]], carry: Any, until: float) -> float:
-    """Largest relative difference from the reference over all states before every event."""
-    drugs, products = made.cohort.drugs.shape[1], made.cohort.products.shape[1]
-    largest = 0.0
-    for i, states in enumerate(truth):
-        found = run_patient(made, i, carry, until, RELATIVE_TOLERANCE)[1]
-        for a, b in zip(found, states, strict=True):
-            largest = max(largest, float(np.max(np.abs(a - b) / np.maximum(np.abs(b), floors(b, drugs, products)))))
-    return largest
-
-
-START = "import time; t = time.perf_counter(); import tumorsim.api as a; from tumorsim.scenario import load; \
-from tumorsim.trial import warm_up; warm_up(a.study_of(load('{}'))); print(time.perf_counter() - t)"
-
-
-def start_up() -> list[Figure]:
-    """A fresh process up to the first simulated patient: without and with a cache of compiled kernels."""
-    with tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {"TUMORSIM_CACHE_DIR": folder}
-        times = [
-            float(
-                subprocess.run(
-                    [sys.executable, "-c", START.format(SCENARIO)],
-                    env=environment,
-                    capture_output=True,
-                    check=True,
-                    text=True,
-                ).stdout
-            )
-            for _ in range(2)
-        ]
-    return [Figure("cold start, all compilation", times[0], "s"), Figure("start with a warm cache", times[1], "s")]
