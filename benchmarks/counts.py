@@ -47,6 +47,7 @@ STAGE_BYTES = 8 * (sum(range(1, STAGES)) / (STAGES - 1) + 4)
 
 PHILOX = random.ROUNDS * (2 * 17 + 6)  # two 64 x 64 -> 128 products of 15 operations and 2 more, 4 xor, 2 additions
 AXIS = 6  # gather 3, settle 3
+VOXELS_A_CELL = 3  # of the benchmark
 SWEEP_COLOUR = 12  # six couplings 6, sums 6
 
 KERNELS = {
@@ -79,13 +80,14 @@ KERNELS = {
         "reads value, right-hand side, reciprocal, writes value; neighbours are in the cache",
     ),
     "cell step": Count(
-        "voxel",
+        "living cell",
         PHILOX + 6,
-        3.0 + 4.0,
+        3.0 * VOXELS_A_CELL + 4.0,
         "L3",
         True,
         f"a block of Philox 4x64-10 for a living cell ({PHILOX} operations on whole numbers), two draws compared; "
-        "reads kind and id, writes fate and intent; what happens to one cell in fifty is left out",
+        f"reads the kind and writes fate and intent of {VOXELS_A_CELL:g} voxels, reads one id; what happens to one "
+        "cell in fifty, and the passes that settle it, are left out",
     ),
 }
 

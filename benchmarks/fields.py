@@ -1,18 +1,16 @@
-"""The fields of the lattice: a step in time, and steady oxygen from the field of an hour ago.
-
-``python -m benchmarks.fields [--quick]``; also part of ``python -m benchmarks``.
-"""
+"""The fields of the lattice: a step in time, and steady oxygen from the field of an hour ago."""
 
 from __future__ import annotations
 
-import argparse
 import math
 import statistics
+from typing import Any
 
 import numpy as np
 
-from benchmarks.figure import Figure, line, seconds
-from benchmarks.machine import machine, peak_memory
+from benchmarks.figure import Figure
+from benchmarks.limits import update
+from benchmarks.timing import in_turn, own_seconds, ratio, seconds, spread
 from tumorsim.kernels import multigrid, steady
 from tumorsim.kernels.steady import Tissue
 from tumorsim.lattice.crew import Crew
@@ -26,31 +24,42 @@ UPTAKE = 8e5  # mmHg/day in plenty: oxygen reaches some 100 um from a vessel
 SWEEPS_AT_MOST = 400
 
 
-def step(side: int, repeats: int) -> list[Figure]:
-    """Implicit step of one field with loss and gain that differ from voxel to voxel; a copy of it beside."""
+def step(side: int, rounds: int) -> list[Figure]:
+    """Implicit step of one field with loss and gain that differ from voxel to voxel.
+
+    Beside it one reading and one writing of the same field by a loop that does nothing else: what the third-level
+    cache allows, measured in the same rounds.
+    """
     lattice, rng = Lattice(side, side, side, SPACING), np.random.default_rng(1)
     n = lattice.voxels
-    c, loss, gain, copy = rng.random(n), rng.random(n), rng.random(n), np.zeros(n)
+    c, loss, gain, moved = rng.random(n), rng.random(n), rng.random(n), rng.random(n)
     none, stepper = np.zeros(n), Diffusion(lattice, VEGF_HOUR * SPACING**2, 1.0)
-    one, two, moved = [], [], []
     with Crew(1) as alone, Crew(2) as pair:
-        stepper.step(c, loss, gain, alone)  # warm
-        for _ in range(repeats):
-            one.append(seconds(lambda: stepper.step(c, loss, gain, alone)))
-            two.append(seconds(lambda: stepper.step(c, loss, gain, pair)))
-            moved.append(seconds(lambda: np.copyto(copy, c)))
+        works: dict[str, Any] = {
+            "one": lambda: stepper.step(c, loss, gain, alone),
+            "two": lambda: stepper.step(c, loss, gain, pair),
+        }
+        beside: dict[str, Any] = {"one": works["one"], "moved": lambda: update(moved, 0.0, 1)}
+        for work in (*works.values(), *beside.values()):
+            work()
+        times, own = in_turn(works, rounds), in_turn(beside, rounds, own_seconds)
         before = math.fsum(c)
         for _ in range(20):
             stepper.step(c, none, none, alone)
         drift = abs(math.fsum(c) / before - 1.0)
-    rate = n / statistics.median(one) / 1e6
-    share = statistics.median(a / b for a, b in zip(moved, one, strict=True))
-    faster = statistics.median(a / b for a, b in zip(one, two, strict=True))
+    name, one = f"diffusion step, {side}³", statistics.median(own["one"])
+    share, rough = ratio(own["moved"], own["one"])
+    faster, noise = ratio(times["one"], times["two"])
     return [
-        Figure(f"implicit step, {side}³, best of {repeats}", n / min(one) / 1e6, "M voxels/s", drift),
-        Figure(f"implicit step, {side}³, median", rate, "M voxels/s", drift, "copying the field once", share, 0.25),
-        Figure(f"implicit step, {side}³, 2 threads", n / statistics.median(two) / 1e6, "M voxels/s", drift,
-               "1 thread", faster, 1.8),
+        Figure(
+            name, n / one / 1e6, "M voxels/s", drift, "reading and writing the field once", share, 0.25, 0.4,
+            noise=rough, kernel="diffusion step", per_second=n / one,
+        ),
+        Figure(f"{name}, best of {rounds}", n / min(own["one"]) / 1e6, "M voxels/s"),
+        Figure(
+            f"{name}, 2 threads", n / statistics.median(times["two"]) / 1e6, "M voxels/s", drift, "1 thread",
+            faster, 1.8, 1.9, noise=noise,
+        ),
     ]  # fmt: skip
 
 
@@ -69,7 +78,7 @@ def hours(lattice: Lattice) -> tuple[Tissue, Tissue]:
 
 
 def oxygen(side: int, repeats: int) -> list[Figure]:
-    """Steady oxygen from the field of an hour ago: time and error after one and more cycles, and by sweeps alone."""
+    """Steady oxygen from the field of an hour ago: time and mean error of one to three cycles, and of sweeps alone."""
     lattice = Lattice(side, side, side, SPACING)
     before, after = hours(lattice)
     solver, start = SteadyField(lattice, OXYGEN), np.zeros(lattice.voxels)
@@ -83,25 +92,24 @@ def oxygen(side: int, repeats: int) -> list[Figure]:
             c = start.copy()
             return seconds(lambda: solver.solve(c, after, crew, 0.0, cycles_at_most=cycles)), c
 
-        figures.append(Figure(f"oxygen {side}³, an hour old: mean error", mean_error(start, exact), "mmHg"))
+        aged = mean_error(start, exact)
         for cycles in (1, 2, 3):
             one, two = [], []
             for _ in range(repeats):
                 time, c = solved(cycles, alone)
                 one.append(time)
                 two.append(solved(cycles, pair)[0])
-            name, best = f"oxygen {side}³, {cycles} cycles", statistics.median(one)
-            faster = statistics.median(a / b for a, b in zip(one, two, strict=True))
+            name, took = f"oxygen, {side}³, an hour old, {cycles} cycles", statistics.median(one)
+            faster, noise = ratio(one, two)
+            error = mean_error(c, exact)
             figures += [
-                Figure(f"{name}, median", best, "s"),
-                Figure(f"{name}, best", min(one), "s"),
-                Figure(f"{name}, 2 threads", statistics.median(two), "s", None, "1 thread", faster, 1.8),
-                Figure(f"{name}: mean error", mean_error(c, exact), "mmHg"),
-                Figure(f"{name}: largest error", float(np.max(np.abs(c - exact))), "mmHg"),
-            ]
+                Figure(name, took, "s", error, error_unit="mmHg mean", noise=spread(one)),
+                Figure(f"{name}, 2 threads", statistics.median(two), "s", error, "1 thread", faster, noise=noise,
+                       error_unit="mmHg mean"),
+            ]  # fmt: skip
             if cycles == 1:
-                figures += sweeps_alone(solver, start.copy(), after, exact, mean_error(c, exact), best)
-    return figures
+                figures += sweeps_alone(solver, start.copy(), after, exact, error, took)
+    return [Figure(f"oxygen, {side}³, the field of an hour ago", aged, "mmHg off in the mean"), *figures]
 
 
 def sweeps_alone(
@@ -109,17 +117,21 @@ def sweeps_alone(
 ) -> list[Figure]:
     """Red-black sweeps of the same kernel without coarse lattices, to the error of one cycle."""
     h, norms, planes = solver.hierarchy, np.zeros((int(solver.hierarchy.shape[1, 2]), 2)), solver.lattice.nz
-    spent, sweeps = 0.0, 0
+    spent, sweeps, swept = 0.0, 0, 0.0
     while mean_error(c, exact) > error and sweeps < SWEEPS_AT_MOST:
         spent += seconds(lambda: steady.linearise(c, h, tissue, norms, 0, norms.shape[0]))
         for _ in range(10):
-            spent += seconds(lambda: multigrid.smooth(c, h, 0, 0, planes))
-        sweeps += 10
-    peer = "one cycle, 1 thread"
+            swept += seconds(lambda: multigrid.smooth(c, h, 0, 0, planes))
+            sweeps += 1
+    rate = sweeps * solver.lattice.voxels / swept if swept else 0.0
     return [
-        Figure("the same error by sweeps alone", spent, "s", None, peer, ours / spent),
-        Figure("sweeps for it", float(sweeps), "sweeps"),
-    ]
+        Figure(
+            f"the same error by {sweeps} sweeps alone", spent + swept, "s", mean_error(c, exact),
+            error_unit="mmHg mean", kernel="smoothing sweep" if sweeps else None, per_second=rate,
+        ),
+        Figure("one cycle against sweeps alone", ours, "s", error, "sweeps alone", (spent + swept) / ours,
+               error_unit="mmHg mean"),
+    ]  # fmt: skip
 
 
 def mean_error(c: np.ndarray, exact: np.ndarray) -> float:
@@ -127,29 +139,6 @@ def mean_error(c: np.ndarray, exact: np.ndarray) -> float:
     return float(np.mean(np.abs(c - exact)))
 
 
-def memory(side: int) -> list[Figure]:
-    """What the steady solver keeps between solves."""
-    lattice = Lattice(side, side, side, SPACING)
-    kept = sum(array.nbytes for array in SteadyField(lattice, OXYGEN).hierarchy)
-    return [Figure("kept by the steady solver", kept / lattice.voxels, "bytes/voxel")]
-
-
-def fields(quick: bool) -> list[Figure]:
+def fields(quick: bool, repeats: int) -> list[Figure]:
     """All figures of the fields."""
-    repeats = 5 if quick else 15
-    return step(100, 3 * repeats) + oxygen(72 if quick else 144, repeats) + memory(48)
-
-
-def main() -> None:
-    """Measure the fields alone and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.fields", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a smaller lattice and fewer repeats")
-    found = machine()
-    print(f"{found['cpu']}, {found['cores']} cores at hand, load {found['load']} at the start")
-    for figure in fields(parser.parse_args().quick):
-        print(line(figure))
-    print(line(Figure("peak memory of this process", peak_memory(), "MiB")))
-
-
-if __name__ == "__main__":
-    main()
+    return step(100, 5 * repeats) + oxygen(64 if quick else 144, repeats)

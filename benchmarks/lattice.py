@@ -1,11 +1,7 @@
-"""A lattice full of tumour, hour by hour: time by phase, memory, and months of simulated time a minute.
-
-``python -m benchmarks.lattice [--quick]``
-"""
+"""A day of a lattice, hour by hour: seconds, oxygen's error, threads, growth with size, time by phase, memory."""
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections import defaultdict
@@ -15,30 +11,38 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.figure import Figure, line, seconds
-from benchmarks.machine import machine, peak_memory
+from benchmarks.figure import Figure
+from benchmarks.timing import in_turn, ratio, spread
 from tumorsim.experiment import Task, tasks_of
 from tumorsim.kernels import lattice
 from tumorsim.lattice.crew import Crew
 from tumorsim.lattice.state import LYMPHOCYTE_TYPES, arrays_of, size_of
+from tumorsim.lattice.supply import Supply
 from tumorsim.models.spatial import SpatialModel
 from tumorsim.spatial_api import experiment_of
 from tumorsim.spatial_scenario import load_spatial
 
 STUDY = Path(__file__).with_name("lattice.yaml")
 SPACING = 20  # um
-EFFECTORS = 10_000  # infused ones on the lattice when measuring starts
+EFFECTORS = 10_000  # infused ones on a million cells when measuring starts
+BIG, SHARE = 144, 0.362  # voxels a side, and the share of those without a vessel that makes a million living cells
+SIDES = {True: (32, 64), False: (32, 64, 100, BIG)}  # by whether it is the quick tier
+HOURS = 24
+AIM_OF_DAY, AIM_OF_ERROR, AIM_OF_TWO_THREADS = (2.0, 1.0), 0.1, (1.8, 1.9)
+EXACT = 1e-8  # residual of oxygen against supply
+LOOK_EVERY = 3  # hours
+VOXEL_BYTES, CELL_BYTES = 40.0, 64.0
 PHASES = {
     "_give_doses": "doses", "_advance_body": "body", "_update_fields": "fields", "_recruit": "recruit",
     "_move": "move", "_engage": "engage", "_turn_over": "cells", "_change_vessels": "vessels",
 }  # fmt: skip
-MONTH, QUARTER = 30.0, 90.0  # days
 WARM_STEPS = 6  # a first solve of the fields and its echo in the vessels are no everyday work
 
 
-def task_of(side: int) -> Task:
-    """The study on a cube of ``side`` voxels."""
-    study = load_spatial(STUDY, (f"lattice.extent={side * SPACING} um",))
+def task_of(side: int, cell_fraction: float | None = None) -> Task:
+    """The study on a cube of ``side`` voxels, and so many of them with a cell."""
+    filled = () if cell_fraction is None else (f"start.cell_fraction={cell_fraction}",)
+    study = load_spatial(STUDY, (f"lattice.extent={side * SPACING} um", *filled))
     return next(iter(tasks_of(experiment_of(study))))
 
 
@@ -65,10 +69,10 @@ class Stopwatch:
 
 
 def settled(side: int, crew: Crew) -> SpatialModel:
-    """The lattice with `EFFECTORS` effectors on it, some hours after the start."""
-    task = task_of(side)
+    """A lattice with effectors on it, some hours after the start; as full of cells as `BIG` with a million."""
+    task = task_of(side, SHARE)
     model = SpatialModel(task.plan, task.doses, task.seed, crew)
-    bring_in(model, EFFECTORS)
+    bring_in(model, round(EFFECTORS * (side / BIG) ** 3))
     for _ in range(WARM_STEPS):
         model.advance()
     return model
@@ -88,76 +92,102 @@ def bring_in(model: SpatialModel, number: int) -> None:
     model.used["lymphocytes"] = chosen.size
 
 
-def steps(side: int, threads: int, days: int) -> list[Figure]:
-    """Some days of a full lattice, a clock on every phase."""
-    with Crew(threads) as crew:
-        model = settled(side, crew)
-        cells = int(np.count_nonzero(model.state.voxels.kind == lattice.TUMOUR))
-        watch, hours = Stopwatch(model), []
-        for _ in range(days * 24):
-            hours.append(seconds(model.advance))
-        looks = [seconds(model.series), seconds(model.snapshot)]
-    phases = watch.per_step()
-    day = statistics.median(sum(hours[24 * i : 24 * (i + 1)]) for i in range(days))
-    name = f"{side}³, {threads} thread{'s' if threads > 1 else ''}"
+def days(quick: bool, repeats: int) -> list[Figure]:
+    """A day of lattices of several sizes."""
+    figures = []
+    for side in SIDES[quick]:
+        figures += day(side, repeats, last=side == SIDES[quick][-1])
+    return figures
+
+
+def day(side: int, repeats: int, last: bool) -> list[Figure]:
+    """A day of one lattice on one and two threads; of the largest also its error, phases and memory."""
+    with Crew(1) as one, Crew(2) as two:
+        model = settled(side, one)
+        cells, every = living(model), model.plan.fields_every
+        # fields are solved in some hours alone, so the unit is from one solve to the next
+        works = {"one": lambda: some_hours(model, one, every), "two": lambda: some_hours(model, two, every)}
+        times = in_turn(works, repeats)
+        error, worst = oxygen_error(model, HOURS) if last else (None, 0.0)
+        phases = phases_of(model, every) if last else {}
+    taken = {name: HOURS / every * statistics.median(found) for name, found in times.items()}
+    faster, noise = ratio(times["one"], times["two"])
+    name, whole = f"a day of {cells:,} cells in {side}³", side == BIG
+    goal, stretch = AIM_OF_DAY if whole else (None, None)
     figures = [
-        Figure(f"{name}: living cells, effectors", float(cells), f"cells, {model.used['lymphocytes']:,} effectors"),
-        Figure(f"{name}: a step, mean of the median day", 1e3 * day / 24, "ms"),
-    ]
-    for phase, spent in phases.items():
-        share = spent / sum(phases.values())
-        figures.append(Figure(f"{name}: {phase}", 1e3 * spent, f"ms a step, {share:.0%}"))
+        Figure(f"{name}, 2 threads", taken["two"], "s", error, goal=goal, stretch=stretch, at_most=True,
+               noise=spread(times["two"]), error_unit="mmHg O2 mean"),
+        Figure(f"{name}, 1 thread", taken["one"], "s", noise=spread(times["one"])),
+        Figure(f"lattice of {side}³, 2 threads", 1e-6 * HOURS * side**3 / taken["two"], "M voxel-hours/s", None,
+               "1 thread", faster, *(AIM_OF_TWO_THREADS if last else (None, None)), noise=noise),
+    ]  # fmt: skip
+    if error is not None:
+        figures.append(Figure("oxygen off in the mean, a day", error, "mmHg", goal=AIM_OF_ERROR, at_most=True))
+        figures.append(Figure("oxygen off in the mean, the worst hour looked at", worst, "mmHg"))
+    total = sum(phases.values())
     figures += [
-        Figure(f"{name}: numbers of the series, once", 1e3 * looks[0], "ms"),
-        Figure(f"{name}: a snapshot, once", 1e3 * looks[1], "ms"),
-        Figure(f"{name}: simulated time", 60.0 / day / MONTH, "months/minute"),
-        Figure(f"{name}: {QUARTER:g} days", day * QUARTER / 60.0, "minutes"),
-        Figure(f"{name}: a voxel and step", 1e9 * day / 24 / side**3, "ns"),
+        Figure(f"{side}³, 1 thread: {phase}", 1e3 * spent, f"ms a step, {spent / total:.0%}")
+        for phase, spent in phases.items()
     ]
-    return figures
+    return figures + (held(model, side, cells) if last else [])
 
 
-def memory(side: int) -> list[Figure]:
-    """What a lattice holds, by what it is proportional to."""
-    with Crew(1) as crew:
-        model = settled(side, crew)
-        voxels, found = size_of(model.state.grid), arrays_of(model.state, model.used)
-        on_lattice = sum(a.nbytes for name, a in found.items() if name.startswith(("voxels.", "fields.")))
-        scratch = sum(a.nbytes for a in (model._fates, model._winners, model._killed, model._bids.first))
-        lineage = sum(a.nbytes for name, a in found.items() if name.startswith("lineage."))
-        kept = on_lattice + scratch + model.supply.bytes_kept()
-    each = sum(np.dtype(kind).itemsize for kind in LYMPHOCYTE_TYPES)
-    return [
-        Figure(f"{side}³: kept", kept / voxels, "bytes/voxel"),
-        Figure("lineage", lineage / model.used["lineage"], "bytes for every cell that ever was"),
-        Figure("lymphocytes", float(each), "bytes each"),
-    ]
+def living(model: SpatialModel) -> int:
+    """Living tumour cells."""
+    return int(np.count_nonzero(model.state.voxels.kind == lattice.TUMOUR))
 
 
-def lattices(quick: bool) -> list[Figure]:
-    """All figures of the lattice."""
-    figures = memory(32)
-    task = task_of(8)
-    with Crew(1) as crew:  # compile or load
-        model = SpatialModel(task.plan, task.doses, task.seed, crew)
+def some_hours(model: SpatialModel, crew: Crew, hours: int) -> None:
+    """Go on for so many hours on these threads."""
+    model.crew = model.supply.crew = crew
+    for _ in range(hours):
         model.advance()
-    for side, days in ((64, 2),) if quick else ((64, 5), (100, 5)):
-        for threads in (1, 2):
-            figures += steps(side, threads, days)
-            figures.append(Figure(f"peak memory up to {side}³, {threads} threads", peak_memory(), "MiB"))
-    return figures
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.lattice", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="64³ alone, for two days")
-    found = machine()
-    print(f"{found['cpu']}, {found['cores']} cores at hand, load {found['load']} at the start")
-    for figure in lattices(parser.parse_args().quick):
-        print(line(figure))
-    print(f"load {machine()['load']} at the end")
+def oxygen_error(model: SpatialModel, hours: int) -> tuple[float, float]:
+    """Mean error of the oxygen that cells feel against a converged field: over hours looked at, and the worst."""
+    exact = Supply(model.state.grid, model.rules, model.crew, oxygen_tolerance=EXACT)
+    found = []
+    decide = model._turn_over
+
+    def look() -> None:
+        if model.step % LOOK_EVERY == LOOK_EVERY - 1:  # the hour before a solve among them
+            truth = model.state._replace(fields=model.state.fields._replace(oxygen=model.state.fields.oxygen.copy()))
+            exact.solve_oxygen(truth, model.used["vessels"])
+            found.append(float(np.mean(np.abs(truth.fields.oxygen - model.state.fields.oxygen))))
+        decide()
+
+    model._turn_over = look  # type: ignore[method-assign]
+    for _ in range(hours):
+        model.advance()
+    model._turn_over = decide  # type: ignore[method-assign]
+    return statistics.fmean(found), max(found)
 
 
-if __name__ == "__main__":
-    main()
+def phases_of(model: SpatialModel, hours: int) -> dict[str, float]:
+    """Seconds a step by phase, on one thread."""
+    watch = Stopwatch(model)
+    with Crew(1) as crew:
+        some_hours(model, crew, hours)
+    return watch.per_step()
+
+
+def held(model: SpatialModel, side: int, cells: int) -> list[Figure]:
+    """Bytes that a lattice holds, by what they are proportional to, and all of them against the allowance."""
+    voxels, found = size_of(model.state.grid), arrays_of(model.state, model.used)
+    scratch = (model._fates, model._winners, model._killed, model._bids.first)
+    on_lattice = sum(a.nbytes for name, a in found.items() if name.startswith(("voxels.", "fields.")))
+    on_lattice += sum(a.nbytes for a in scratch) + model.supply.bytes_kept()
+    tables = sum(a.nbytes for name, a in found.items() if not name.startswith(("voxels.", "fields.")))
+    lineage = sum(a.nbytes for name, a in found.items() if name.startswith("lineage."))
+    each = sum(np.dtype(kind).itemsize for kind in LYMPHOCYTE_TYPES)
+    allowed = VOXEL_BYTES * voxels + CELL_BYTES * cells
+    return [
+        Figure(f"{side}³: contents, fields, scratch and solver", on_lattice / voxels, "bytes/voxel"),
+        Figure("lineage", lineage / model.used["lineage"], "bytes/cell that ever was"),
+        Figure("lymphocytes", float(each), "bytes/lymphocyte"),
+        Figure(
+            f"{side}³: all it holds over {VOXEL_BYTES:.0f} bytes a voxel and {CELL_BYTES:.0f} a cell",
+            (on_lattice + tables) / allowed, "", goal=1.0, at_most=True,
+        ),
+    ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 Ours is `simulate_batch`, as every run uses it. The peers carry the state from event to event in the loop of
 ``tests/analytic/event_driver.py``; what that loop takes in Python is measured by replaying known states through it,
-and taken off their time. LSODA's own tolerance is the loosest whose error is not larger than ours. Errors are those
+and taken off their time. All times are processor seconds of one thread. LSODA's own tolerance is the loosest whose error is not larger than ours. Errors are those
 of the trajectories that the timed code stores, against SciPy's LSODA at 1e-11.
 """
 
@@ -23,7 +23,7 @@ from event_driver import Bench, Carry, Patient, bench, lsoda, run_patient
 
 from benchmarks.figure import Figure
 from benchmarks.patient import study
-from benchmarks.timing import ratio, seconds
+from benchmarks.timing import own_seconds, ratio
 from tumorsim.kernels import layout
 from tumorsim.kernels.observe import record
 from tumorsim.models.patient import simulate_batch
@@ -125,7 +125,7 @@ def largest(found: np.ndarray, truth: np.ndarray) -> float:
 
 
 def replay_seconds(given: Course) -> float:
-    """Wall seconds of the event loop alone: the states it would be given are known and copied in."""
+    """Seconds of the event loop alone: the states it would be given are known and copied in."""
     total = 0.0
     for i in range(given.patients):
         states = run_patient(given.made, i, lsoda(1e-6), given.until)[1]
@@ -137,7 +137,7 @@ def replay_seconds(given: Course) -> float:
             p.work.y[: state.size] = state
             return lesions
 
-        total += seconds(lambda i=i, carry=copied: run_patient(given.made, i, carry, given.until))
+        total += own_seconds(lambda i=i, carry=copied: run_patient(given.made, i, carry, given.until))
     return total
 
 
@@ -156,10 +156,10 @@ def beside(given: Course, solver: Solver, name: str, repeats: int, aims: tuple[f
     carry, loop = solver(chosen), replay_seconds(given)
     theirs: list[float] = []
     mine: list[float] = []
-    times = max(1, round(0.02 / max(seconds(lambda: ours(given)), 1e-6)))  # too short a time says nothing
+    times = max(1, round(0.02 / max(own_seconds(lambda: ours(given)), 1e-6)))  # too short a time says nothing
     for _ in range(repeats):
-        mine.append(seconds(lambda: [ours(given) for _ in range(times)]) / times)
-        whole = seconds(lambda: [run_patient(given.made, i, carry, given.until) for i in range(given.patients)])
+        mine.append(own_seconds(lambda: [ours(given) for _ in range(times)]) / times)
+        whole = own_seconds(lambda: [run_patient(given.made, i, carry, given.until) for i in range(given.patients)])
         theirs.append(max(whole - loop, 0.0))
     found, noise = ratio(theirs, mine)
     goal, stretch = aims or (None, None)

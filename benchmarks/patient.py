@@ -34,8 +34,8 @@ def study(patients: int) -> Study:
 
 def cohorts(quick: bool, repeats: int) -> list[Figure]:
     """Everything of this suite."""
-    sizes = (100, 1_000) if quick else (100, 1_000, 10_000)
-    return cohort(PAPER, repeats) + growth(sizes, 1 if quick else 3) + kernel(64, repeats)
+    sizes = (30, 100, 300) if quick else (100, 1_000, 10_000)
+    return cohort(100 if quick else PAPER, repeats) + growth(sizes, 1 if quick else 3) + kernel(32, repeats)
 
 
 def cohort(patients: int, repeats: int) -> list[Figure]:

@@ -55,7 +55,7 @@ SUITES = (
     Suite("lattice", "A day of a lattice", "benchmarks.lattice:days"),
     Suite("start", "Starting", "benchmarks.start:start_up"),
     Suite("jobs", "Whole jobs from the command line", "benchmarks.jobs:jobs"),
-    Suite("memory", "Memory", "benchmarks.memory:memory"),
+    Suite("memory", "Memory", "benchmarks.memory:memory", quick=False),
 )
 
 

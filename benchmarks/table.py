@@ -29,7 +29,7 @@ def error_of(figure: Figure) -> str:
     """Achieved error with its unit."""
     if figure.error is None:
         return ""
-    return f"{figure.error:.1e} {figure.error_unit}".strip()
+    return f"{number(figure.error)} {figure.error_unit}" if figure.error_unit else f"{figure.error:.1e}"
 
 
 def beside(figure: Figure) -> str:
@@ -69,11 +69,11 @@ def groups(figures: Sequence[Figure]) -> list[tuple[str, list[Figure]]]:
 
 
 def shares(run: Run) -> list[Share]:
-    """Every kernel beside its limit; the first figure of a kernel counts."""
+    """Every kernel beside its limit; its last figure counts, which is that of the largest size."""
     found: dict[str, Share] = {}
     for figure in run.figures:
         if figure.kernel is not None and figure.per_second is not None and run.limits:
-            found.setdefault(figure.kernel, share(figure.kernel, figure.per_second, run.limits))
+            found[figure.kernel] = share(figure.kernel, figure.per_second, run.limits)
     return list(found.values())
 
 
@@ -105,22 +105,26 @@ def tally(figures: Sequence[Figure]) -> str:
 
 def text(run: Run) -> str:
     """The whole run for a terminal."""
-    rows = [[cell(figure) for _, cell in COLUMNS] for figure in run.figures]
-    rows += [[cell(figure) for _, cell in COLUMNS] for figure in as_figures(run.limits)]
-    widths = [max((len(row[i]) for row in rows), default=0) for i in range(len(COLUMNS))]
     lines = head_lines(run)
     listed = [("The machine's own limits, one core", as_figures(run.limits))] if run.limits else []
     for title, figures in listed + groups(run.figures):
-        lines += ["", title]
-        for figure in figures:
-            cells = [cell(figure) for _, cell in COLUMNS]
-            padded = [c.rjust(w) if i == 1 else c.ljust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
-            lines.append(("  " + "  ".join(padded)).rstrip())
+        lines += ["", title, *aligned([[cell(figure) for _, cell in COLUMNS] for figure in figures])]
     if found := shares(run):
         lines += ["", "Kernels beside these limits, one thread", *(f"  {share_line(one)}" for one in found)]
     lines += ["", *(f"left out: {name}, {why}" for name, why in run.skipped.items())]
     lines += [f"FAILED: {name}, {why}" for name, why in run.failed.items()]
     return "\n".join([*lines, tally(run.figures)])
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows with their columns under one another, numbers to the right; columns empty throughout are left out."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = zip(row, widths, range(len(row)), strict=True)
+        padded = [cell.rjust(width) if place == 1 else cell.ljust(width) for cell, width, place in cells if width]
+        lines.append(("  " + "  ".join(padded)).rstrip())
+    return lines
 
 
 def comparison(changes: Sequence[Change]) -> str:
