@@ -5,6 +5,7 @@ SCENARIO ?= scenarios/hcc_adjuvant_cik_rct.yaml
 RESULT   ?= results/demo-$(basename $(notdir $(SCENARIO))).h5
 WORKERS  ?= 2
 TIER     ?= not slow and not medium
+ARGS     ?=
 
 BIN  := $(VENV)/bin
 PIP  := $(BIN)/python -m pip --disable-pip-version-check install --quiet
@@ -42,8 +43,8 @@ types: $(VENV)/.installed-dev  ## mypy, strict
 docs: $(VENV)/.installed-docs  ## HTML documentation in docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
-bench: $(VENV)/.installed-dev  ## the benchmark suite (benchmarks/README.md says how to read it)
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.installed-dev  ## the benchmark suite; ARGS="--quick --only fields" (benchmarks/README.md says how to read it)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 install: $(VENV)/.installed  ## only install into .venv
 

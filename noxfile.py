@@ -36,3 +36,10 @@ def docs(session: nox.Session) -> None:
     """The HTML documentation, warnings as errors."""
     session.install("-e", ".[docs]")
     session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session(python=VERSIONS[0])
+def bench(session: nox.Session) -> None:
+    """The benchmark suite beside its peers, e.g. ``nox -s bench -- --quick``; benchmarks/README.md says how to read it."""
+    session.install("-e", ".[dev,peers]")
+    session.run("python", "-m", "benchmarks", *session.posargs)

@@ -180,8 +180,9 @@ def against_scipy(quick: bool, repeats: int) -> list[Figure]:
 
 def against_numbalsoda(quick: bool, repeats: int) -> list[Figure]:
     """LSODA in C++, which calls the compiled right-hand side itself."""
-    from benchmarks.numbalsoda_peer import carries
+    from benchmarks.numbalsoda_peer import carries, silence
 
-    return beside(course(2 if quick else 12), carries, "numbalsoda", repeats, None)
+    with silence():
+        return beside(course(2 if quick else 12), carries, "numbalsoda", repeats, None)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +18,19 @@ from tumorsim.kernels import integrate, layout
 from tumorsim.kernels.derivatives import derivatives
 
 STEPS_AT_MOST = 1_000_000
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Nothing on the standard error of the process: the C++ code tells there of every step that rounding swallows."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def box_type(patient: layout.Patient) -> np.dtype[np.void]:

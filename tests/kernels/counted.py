@@ -1,0 +1,134 @@
+"""Numbers that count the operations done with them, sent through the laws in plain Python.
+
+    NUMBA_DISABLE_JIT=1 python tests/kernels/counted.py
+
+prints operations of each part of the right-hand side as JSON. Only what involves the state is counted: products of
+parameters alone can be worked out once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / "analytic")]
+
+
+class Counted:
+    """A number; ``Counted.done`` counts operations with any of them, and functions as one each."""
+
+    done = 0
+    __array_ufunc__ = None  # so that a NumPy number leaves the operation to us
+
+    def __init__(self, value: float) -> None:
+        self.value = float(value)
+
+    @staticmethod
+    def of(value: Any) -> float:
+        return value.value if isinstance(value, Counted) else float(value)
+
+    def _new(self, value: float) -> Counted:
+        Counted.done += 1
+        return Counted(value)
+
+    def __add__(self, other: Any) -> Counted:
+        return self._new(self.value + Counted.of(other))
+
+    def __sub__(self, other: Any) -> Counted:
+        return self._new(self.value - Counted.of(other))
+
+    def __rsub__(self, other: Any) -> Counted:
+        return self._new(Counted.of(other) - self.value)
+
+    def __mul__(self, other: Any) -> Counted:
+        return self._new(self.value * Counted.of(other))
+
+    def __truediv__(self, other: Any) -> Counted:
+        return self._new(self.value / Counted.of(other))
+
+    def __rtruediv__(self, other: Any) -> Counted:
+        return self._new(Counted.of(other) / self.value)
+
+    def __pow__(self, other: Any) -> Counted:
+        return self._new(self.value ** Counted.of(other))
+
+    def __neg__(self) -> Counted:
+        return Counted(-self.value)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __lt__(self, other: Any) -> bool:
+        return self.value < Counted.of(other)
+
+    def __le__(self, other: Any) -> bool:
+        return self.value <= Counted.of(other)
+
+    def __gt__(self, other: Any) -> bool:
+        return self.value > Counted.of(other)
+
+
+class Functions:
+    """`math`, counting."""
+
+    def __getattr__(self, name: str) -> Any:
+        plain = getattr(math, name)
+        if not callable(plain):
+            return plain
+
+        def counting(*arguments: Any) -> Any:
+            if not any(isinstance(a, Counted) for a in arguments):
+                return plain(*arguments)
+            Counted.done += 1
+            return Counted(plain(*(Counted.of(a) for a in arguments)))
+
+        return counting
+
+
+def counts() -> dict[str, int]:
+    """Operations of each phase of the right-hand side for one drug, one product and one lesion."""
+    from event_driver import bench, start_patient
+    from tumorsim.api import study_of
+    from tumorsim.kernels import derivatives, diffusion, effectors, growth, liver, pharmacology
+    from tumorsim.models import patient as model
+    from tumorsim.scenario import load
+
+    for module in (growth, pharmacology, liver):
+        module.math = Functions()  # type: ignore[attr-defined]
+    study = study_of(load("scenarios/hcc_sorafenib_cik.yaml", ["population.patients=1"]))
+    made = bench(study, 1, np.arange(1), [])
+    p = start_patient(made, 0, 1e-6)
+    assert p.patient.drugs.size == p.patient.products.size == 1
+    p.patient.intake["start"], p.patient.intake["rate"] = 0.0, 800.0
+    lesions = model.arrive(0, 0, p.work, p.patient, made.cohort, 0)
+    y = np.array([Counted(v) for v in np.maximum(p.work.y, 1e-3)], dtype=object)
+    body = derivatives.body_width(p.patient)
+    n = body + lesions * derivatives.lesion_width(p.patient)
+    y, dy, t = y[:n], np.array([Counted(0.0)] * n, dtype=object), Counted(10.0)
+    found = {}
+
+    def counted(name: str, work: Any) -> Any:
+        Counted.done = 0
+        out = work()
+        found[name] = Counted.done
+        return out
+
+    counted("dispose", lambda: pharmacology.dispose(t, y, dy, p.patient))
+    counted("circulate", lambda: effectors.circulate(y, dy, p.patient))
+    effects = counted("effects", lambda: pharmacology.drug_effects(y, 1.0, p.patient))
+    counted("lesion", lambda: derivatives.grow_lesion(y, dy, body, 0, effects, p.patient))
+    counted("all", lambda: derivatives.derivatives(t, y, dy, lesions, p.patient))
+    found["states"] = n
+    row, one = np.array([Counted(1.0)], dtype=object), np.ones(1)
+    counted("react", lambda: diffusion.react(row[0], 1.0, Counted(1.0), Counted(1.0)))
+    counted("gather", lambda: diffusion.gather(row, one, 1.0, Counted(0.5)))
+    counted("settle", lambda: diffusion.settle(row, one, 0.5, Counted(0.5)))
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(counts()))
