@@ -40,6 +40,6 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(python=VERSIONS[0])
 def bench(session: nox.Session) -> None:
-    """The benchmark suite beside its peers, e.g. ``nox -s bench -- --quick``; benchmarks/README.md says how to read it."""
+    """The benchmarks beside their peers, e.g. ``nox -s bench -- --quick``; see benchmarks/README.md."""
     session.install("-e", ".[dev,peers]")
     session.run("python", "-m", "benchmarks", *session.posargs)

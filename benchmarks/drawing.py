@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,16 @@ def ratios(run: Run) -> Any:
     for row, (one, value, peer) in enumerate(zip(found, values, peers, strict=True)):
         y = len(found) - 1 - row
         colour = MET if one.met else MISSED
-        axes.barh(y, value - low, left=low, height=BAR / ROW, color=colour, lw=0,
-                  hatch=None if one.met else "////", edgecolor="white")
+        axes.barh(
+            y,
+            value - low,
+            left=low,
+            height=BAR / ROW,
+            color=colour,
+            lw=0,
+            hatch=None if one.met else "////",
+            edgecolor="white",
+        )
         if one.noise is not None:
             axes.plot([value / (1 + 2 * one.noise), value * (1 + 2 * one.noise)], [y, y], color=INK, lw=0.8)
         if (stretched := stretch_of(one)) is not None:
@@ -75,8 +84,16 @@ def ratios(run: Run) -> Any:
         lift = 0.065 if peer else 0.0
         name = fit(figure, one.work, left - MARGIN - 0.08, SMALL)
         write(figure, left - 0.08, middle + lift, name, ha="right", va="center", size=SMALL)
-        write(figure, left - 0.08, middle - lift, fit(figure, peer, left - MARGIN - 0.08, TINY), ha="right",
-              va="center", size=TINY, color=GREY)
+        write(
+            figure,
+            left - 0.08,
+            middle - lift,
+            fit(figure, peer, left - MARGIN - 0.08, TINY),
+            ha="right",
+            va="center",
+            size=TINY,
+            color=GREY,
+        )
         said = f"{number(one.judged)}{'×' if one.ratio is not None else f' {one.unit}'}"
         write(figure, WIDTH - RIGHT + 0.08, middle + 0.065, said, va="center", size=SMALL, color=colour, weight="bold")
         goal = f"goal {'≤' if one.at_most else '≥'} {one.goal:g}"
@@ -92,8 +109,12 @@ def ratios(run: Run) -> Any:
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
     axes.xaxis.set_minor_locator(_none())
     axes.set_xlabel("reached of the goal (1 = goal; further right is better)")
-    _head(figure, run, "Measured against the goals",
-          "Solid bars meet their goal, hatched ones miss it; dashes are stretch goals; lines are two standard errors.")
+    _head(
+        figure,
+        run,
+        "Measured against the goals",
+        "Solid bars meet their goal, hatched ones miss it; dashes are stretch goals; lines are two standard errors.",
+    )
     return figure
 
 
@@ -142,7 +163,7 @@ def roofline(run: Run) -> Any:
     axes.set_xlabel("operations a byte")
     axes.set_ylabel("10⁹ operations a second")
     _head(figure, run, "Kernels under the machine's limits, one core",
-          "Grey lines: what a level of memory allows. From a dot up to the limit it is measured against; open dots count "
+          "Grey lines: what a level of memory allows. From a dot up to the limit it is held against; open dots count "
           "whole-number operations.")  # fmt: skip
     return figure
 
@@ -158,7 +179,7 @@ def _apart(heights: Sequence[float], least: float) -> list[float]:
     """The same heights, moved up where two are less than ``least`` apart."""
     moved = list(heights)
     order = sorted(range(len(moved)), key=moved.__getitem__)
-    for below, above in zip(order, order[1:], strict=False):
+    for below, above in pairwise(order):
         moved[above] = max(moved[above], moved[below] + least)
     return moved
 

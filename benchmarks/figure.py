@@ -8,7 +8,7 @@ from typing import Any
 LESS_IS_BETTER = ("s", "ms", "us", "ns", "minutes", "MiB", "GiB", "bytes", "mmHg")
 
 
-class Skip(Exception):
+class Skip(Exception):  # noqa: N818 - nothing is wrong
     """A suite cannot run here; the message is the sentence that says why."""
 
 

@@ -1,8 +1,8 @@
 """What this machine can do at most: multiply-adds, and moving numbers from each level of memory.
 
 One core. These kernels are not the engine's: they compute nothing, and ``fastmath`` lets the compiler fuse a
-product and a sum, which the engine's own kernels may not, since its bits are promised. Numba takes vectors of four doubles where the processor has eight; ``benchmarks.yardstick``
-measures the same in C.
+product and a sum, which the engine's own kernels may not, since its bits are promised. Numba takes vectors of four
+doubles where the processor has eight; where there is a C compiler, `benchmarks.yardstick` measures the same in C.
 """
 
 from __future__ import annotations

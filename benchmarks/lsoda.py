@@ -2,8 +2,9 @@
 
 Ours is `simulate_batch`, as every run uses it. The peers carry the state from event to event in the loop of
 ``tests/analytic/event_driver.py``; what that loop takes in Python is measured by replaying known states through it,
-and taken off their time. All times are processor seconds of one thread. LSODA's own tolerance is the loosest whose error is not larger than ours. Errors are those
-of the trajectories that the timed code stores, against SciPy's LSODA at 1e-11.
+and taken off their time. All times are processor seconds of one thread. LSODA's own tolerance is the loosest whose
+error is not larger than ours. Errors are those of the trajectories that the timed code stores, against SciPy's LSODA
+at 1e-11.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -124,20 +124,24 @@ def largest(found: np.ndarray, truth: np.ndarray) -> float:
     return worst
 
 
+def replayed(states: list[np.ndarray]) -> Carry:
+    """A solver that knows what comes out."""
+    coming = iter(states)
+
+    def carry(p: Patient, policy: np.void, t: float, t_end: float, lesions: int, changed: bool) -> int:
+        state = next(coming)
+        p.work.y[: state.size] = state
+        return lesions
+
+    return carry
+
+
 def replay_seconds(given: Course) -> float:
     """Seconds of the event loop alone: the states it would be given are known and copied in."""
     total = 0.0
     for i in range(given.patients):
         states = run_patient(given.made, i, lsoda(1e-6), given.until)[1]
-
-        def copied(
-            p: Patient, policy: np.void, t: float, t_end: float, lesions: int, changed: bool, left: Any = iter(states)
-        ) -> int:
-            state = next(left)
-            p.work.y[: state.size] = state
-            return lesions
-
-        total += own_seconds(lambda i=i, carry=copied: run_patient(given.made, i, carry, given.until))
+        total += own_seconds(lambda i=i, known=states: run_patient(given.made, i, replayed(known), given.until))
     return total
 
 
@@ -184,5 +188,3 @@ def against_numbalsoda(quick: bool, repeats: int) -> list[Figure]:
 
     with silence():
         return beside(course(2 if quick else 12), carries, "numbalsoda", repeats, None)
-
-

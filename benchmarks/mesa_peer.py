@@ -95,9 +95,7 @@ class Tissue(Model):
         self.mutation = float(laws["resistance"]["mutation_probability"])
         self.antigen_loss = float(laws["resistance"]["antigen_loss_probability"])
         self.clearance = float(hazard_to_probability(float(laws["growth"]["dead_clearance_rate"]), dt))
-        for place, kind, traits in zip(
-            np.ndindex(shape), voxels.kind.tolist(), voxels.traits.tolist(), strict=True
-        ):
+        for place, kind, traits in zip(np.ndindex(shape), voxels.kind.tolist(), voxels.traits.tolist(), strict=True):
             if kind == TUMOUR:
                 TumourCell(self, self.grid[place], traits)
             elif kind == VESSEL:

@@ -107,9 +107,7 @@ def change(
     """How many times worse, and how much of it may be noise."""
     assert then is not None
     assert now is not None
-    if then <= 0.0 or now <= 0.0:
-        times = 1.0
-    else:
-        times = then / now if better > 0 else now / then
+    old, new = (then, now) if better > 0 else (now, then)
+    times = old / new if min(old, new) > 0.0 else 1.0
     noise = NOISES * math.hypot(*(figure.noise or 0.0 for figure in figures))
     return Change(work, what, then, now, times, max(floor, noise))

@@ -1,4 +1,4 @@
-"""A fresh process up to the first simulated patient and the first hour of a lattice, without and with compiled kernels."""
+"""A fresh process up to the first simulated patient and the first hours of a lattice, with kernels compiled or not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from benchmarks.timing import spread
 ROOT = Path(__file__).parents[1]
 AIM_OF_FIRST_CALL, AIM_OF_COMPILATION = (1.0, 0.5), (40.0, 20.0)
 SIDE, EFFECTORS = 8, 20
-WHAT = {"load": "importing, and reading the scenario", "patient": "first patient", "lattice": "first hours of a lattice"}
+WHAT = {
+    "load": "importing, and reading the scenario",
+    "patient": "first patient",
+    "lattice": "first hours of a lattice",
+}
 
 
 def stopwatch() -> dict[str, float]:

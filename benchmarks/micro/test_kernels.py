@@ -16,6 +16,7 @@ pytest.importorskip("pytest_benchmark")
 from benchmarks.agents import blocks_of_words, model_of, turn_over
 from benchmarks.fields import OXYGEN, SPACING, VEGF_HOUR, hours
 from benchmarks.lsoda import course, ours
+
 from tumorsim.kernels import multigrid
 from tumorsim.lattice.crew import Crew
 from tumorsim.lattice.fields import Diffusion, Lattice, SteadyField

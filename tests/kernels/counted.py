@@ -92,6 +92,7 @@ class Functions:
 def counts() -> dict[str, int]:
     """Operations of each phase of the right-hand side for one drug, one product and one lesion."""
     from event_driver import bench, start_patient
+
     from tumorsim.api import study_of
     from tumorsim.kernels import derivatives, diffusion, effectors, growth, liver, pharmacology
     from tumorsim.models import patient as model
