@@ -18,8 +18,7 @@ ROOT = Path(__file__).parents[1]
 TRIAL = "scenarios/hcc_adjuvant_cik_rct.yaml"
 SWEEP = "scenarios/small/sweep_dose_timing.yaml"
 AIM_OF_TRIAL, AIM_OF_TWO_WORKERS = (4.0, 2.0), (1.8, 1.9)
-PATIENTS = {True: 2, False: 6}  # of each run of the sweep, by whether it is the quick tier
-REPLICATES = {True: 1, False: 2}
+PATIENTS, REPLICATES, POINTS = 6, 2, 100  # of the sweep
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,10 @@ def tumorsim(*arguments: str) -> Job:
 
 
 def jobs(quick: bool, repeats: int) -> list[Figure]:
-    """Help, a trial, and a sweep on one and two workers."""
+    """Help, a trial, and in the full tier a sweep on one and two workers."""
     with tempfile.TemporaryDirectory() as folder:
-        return asked_for_help(repeats) + trial(Path(folder), repeats) + sweep(Path(folder), quick)
+        found = asked_for_help(repeats) + trial(Path(folder), repeats)
+        return found if quick else found + sweep(Path(folder), repeats)
 
 
 def asked_for_help(repeats: int) -> list[Figure]:
@@ -70,7 +70,7 @@ def trial(folder: Path, repeats: int) -> list[Figure]:
         return tumorsim("run", TRIAL, "--threads", "2", "--out", str(folder / "trial.h5"), "--force", "--quiet")
 
     once()
-    done = [once() for _ in range(max(2, repeats // 2))]
+    done = [once() for _ in range(max(1, repeats // 2))]
     times = [job.seconds for job in done]
     goal, stretch = AIM_OF_TRIAL
     return [
@@ -80,19 +80,19 @@ def trial(folder: Path, repeats: int) -> list[Figure]:
     ]  # fmt: skip
 
 
-def sweep(folder: Path, quick: bool) -> list[Figure]:
+def sweep(folder: Path, repeats: int) -> list[Figure]:
     """A sweep of 100 points on one worker and on two, in turn."""
 
     def on(workers: int) -> Job:
-        size = ("--patients", str(PATIENTS[quick]), "--replicates", str(REPLICATES[quick]))
+        size = ("--patients", str(PATIENTS), "--replicates", str(REPLICATES))
         out = str(folder / f"sweep{workers}")
         return tumorsim("sweep", SWEEP, *size, "--workers", str(workers), "--out", out, "--force", "--quiet")
 
-    times = in_turn({"one": lambda: on(1), "two": lambda: on(2)}, 1 if quick else 3)
+    times = in_turn({"one": lambda: on(1), "two": lambda: on(2)}, max(1, repeats // 2))
     faster, noise = ratio(times["one"], times["two"])
-    runs, goal, stretch = 100 * REPLICATES[quick], *AIM_OF_TWO_WORKERS
+    runs, goal, stretch = POINTS * REPLICATES, *AIM_OF_TWO_WORKERS
     return [
-        Figure(f"sweep of {runs} runs of {PATIENTS[quick]} patients, 1 worker", runs / statistics.median(times["one"]),
+        Figure(f"sweep of {runs} runs of {PATIENTS} patients, 1 worker", runs / statistics.median(times["one"]),
                "runs/s"),
         Figure("the same sweep, 2 workers", runs / statistics.median(times["two"]), "runs/s", None, "1 worker",
                faster, goal, stretch, noise=noise),

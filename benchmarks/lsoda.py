@@ -179,7 +179,7 @@ def beside(given: Course, solver: Solver, name: str, repeats: int, aims: tuple[f
 
 def against_scipy(quick: bool, repeats: int) -> list[Figure]:
     """SciPy's `solve_ivp` with LSODA, which calls the compiled right-hand side from Python."""
-    return beside(course(2 if quick else 12), lsoda, "SciPy LSODA", repeats, AIM_OF_SCIPY)
+    return beside(course(1 if quick else 12), lsoda, "SciPy LSODA", repeats, AIM_OF_SCIPY)
 
 
 def against_numbalsoda(quick: bool, repeats: int) -> list[Figure]:
@@ -187,4 +187,4 @@ def against_numbalsoda(quick: bool, repeats: int) -> list[Figure]:
     from benchmarks.numbalsoda_peer import carries, silence
 
     with silence():
-        return beside(course(2 if quick else 12), carries, "numbalsoda", repeats, None)
+        return beside(course(1 if quick else 12), carries, "numbalsoda", repeats, None)
