@@ -50,7 +50,7 @@ PER_STATE = (SUMS + ERROR) / (STAGES - 1)
 # what a stage reads and writes a state: on average (1 + ... + 6) / 6 slopes, y, y_new twice, its own slope
 STAGE_BYTES = 8 * (sum(range(1, STAGES)) / (STAGES - 1) + 4)
 
-PHILOX = random.ROUNDS * (2 * 17 + 6)  # two 64 x 64 -> 128 products of 15 operations and 2 more, 4 xor, 2 additions
+PHILOX = random.ROUNDS * (2 * 15 + 6)  # two products of 64 by 64 bits, 14 for the upper half and 1; 4 xor, 2 additions
 REACT, GATHER, SETTLE = 5, 3, 3  # of a voxel; the last two for each axis
 VOXELS_A_CELL = 3  # of the benchmark
 SWEEP_COLOUR = 12  # six couplings 6, sums 6

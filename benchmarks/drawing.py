@@ -154,9 +154,11 @@ def roofline(run: Run) -> Any:
             axes.plot([x, x], [y, one.allowed / 1e9], color=RULE, lw=0.8, zorder=1)
         axes.plot(x, y, "o", ms=6, mec=MET, mfc="white" if count.whole else MET, zorder=3)
         limited = "whole numbers" if count.whole else f"{_percent(one.of_limit)} of {LIMIT_NAMES[one.by]}"
+        before = x > low * (high / low) ** 0.6  # no room for words behind it
         axes.annotate(
-            f"{one.kernel}, {limited}", (x, y), xytext=(x * 1.18, 10**height), textcoords="data", va="center",
-            fontsize=SMALL, bbox={"fc": "white", "ec": "none", "pad": 0.6},
+            f"{one.kernel}, {limited}", (x, y), xytext=(x / 1.18 if before else x * 1.18, 10**height),
+            textcoords="data", va="center", ha="right" if before else "left", fontsize=SMALL,
+            bbox={"fc": "white", "ec": "none", "pad": 0.6},
         )  # fmt: skip
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda x, _: f"{x:g}")

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "analytic"))
 from event_driver import EVALUATIONS, Bench, bench
 
 from benchmarks.figure import Figure
-from benchmarks.timing import in_turn, ratio, seconds, spread
+from benchmarks.timing import in_turn, own_seconds, ratio, seconds, spread
 from tumorsim.api import study_of
 from tumorsim.kernels import layout
 from tumorsim.models.patient import simulate_batch
@@ -77,7 +77,9 @@ def kernel(patients: int, repeats: int) -> list[Figure]:
     for cause in ("tumour_rate", "liver_rate", "other_rate"):
         made.cohort.traits["hazards"][cause] = 0.0
     outcomes = [empty(made) for _ in range(repeats)]
-    times = [seconds(lambda out=out: simulate_batch(made.cohort, made.policy, out, 0, patients)) for out in outcomes]
+    times = [
+        own_seconds(lambda out=out: simulate_batch(made.cohort, made.policy, out, 0, patients)) for out in outcomes
+    ]
     accepted, rejected = float(outcomes[0].event["steps"].sum()), float(outcomes[0].memo["rejected"].sum())
     evaluations = EVALUATIONS * (accepted + rejected) / statistics.median(times)
     return [

@@ -13,6 +13,8 @@ from benchmarks.saved import Change, Run
 from benchmarks.suites import SUITES
 
 TITLES = {suite.name: suite.title for suite in SUITES}
+IDLE = 1.0  # load from which on others are in the way
+BUSY = "The machine was busy: second threads, whole jobs and bare rates come out worse than on a free one"
 LIMIT_NAMES = {"fma": "multiply-adds", "triad": "memory", "L1": "L1", "L2": "L2", "L3": "L3"}
 
 
@@ -79,9 +81,12 @@ def shares(run: Run) -> list[Share]:
 
 def share_line(found: Share) -> str:
     """One kernel beside its limit."""
-    what = "G operations/s" if KERNELS[found.kernel].whole else "Gflop/s"
+    if KERNELS[found.kernel].whole:
+        return (
+            f"{found.kernel}: {found.operations / 1e9:.2f} G operations/s on whole numbers, which no limit is known for"
+        )
     return (
-        f"{found.kernel}: {found.operations / 1e9:.2f} {what}, {found.of_limit:.2f} of the "
+        f"{found.kernel}: {found.operations / 1e9:.2f} Gflop/s, {found.of_limit:.2f} of the "
         f"{found.allowed / 1e9:.3g} that {LIMIT_NAMES[found.by]} allows"
     )
 
@@ -94,6 +99,7 @@ def head_lines(run: Run) -> list[str]:
         f"{found['cpu']}, {found['cores']} cores at hand, {caches}",
         f"{found['date']}, load {found['load']} at the start, {'quick' if run.quick else 'full'} tier",
         f"Python {found['python']}, " + ", ".join(f"{name} {v}" for name, v in found["versions"].items()),
+        *([BUSY] if found["load"] > IDLE else []),
     ]
 
 
@@ -208,8 +214,7 @@ def roofline_table(run: Run) -> list[str]:
     ]
     for one in found:
         count = KERNELS[one.kernel]
-        lines.append(
-            f"| {one.kernel}, a {count.item} | {count.operations:.0f} | {count.bytes:.0f} | {LIMIT_NAMES[one.by]} | "
-            f"{one.of_limit:.2f} | {count.how} |"
-        )
+        limit = "| | |" if count.whole else f"| {LIMIT_NAMES[one.by]} | {one.of_limit:.2f} |"
+        item = f"{one.kernel}, {'an' if count.item[0] in 'aeiou' else 'a'} {count.item}"
+        lines.append(f"| {item} | {count.operations:.0f} | {count.bytes:.0f} {limit} {count.how} |")
     return [*lines, ""]
