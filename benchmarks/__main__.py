@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     slower = False
     if old is not None:
         changes = saved.compare(old, run)
-        print("\n" + table.comparison(changes))
+        print("\n" + table.comparison(changes, saved.in_one_alone(old, run)))
         slower = any(one.worse for one in changes)
     return 1 if run.failed or (asked.strict and slower) else 0
 

@@ -101,6 +101,12 @@ def compare(before: Run, now: Run) -> list[Change]:
     return changes
 
 
+def in_one_alone(before: Run, now: Run) -> list[str]:
+    """Works that only one of the runs has: a suite not asked for, or work that changed its name or size."""
+    works = [{figure.work for figure in run.figures} for run in (before, now)]
+    return sorted(works[0] ^ works[1])
+
+
 def change(
     work: str, what: str, then: float | None, now: float | None, better: int, floor: float, *figures: Figure
 ) -> Change:

@@ -133,8 +133,8 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return lines
 
 
-def comparison(changes: Sequence[Change]) -> str:
-    """What got slower or less exact, and what better; the rest is counted."""
+def comparison(changes: Sequence[Change], alone: Sequence[str] = ()) -> str:
+    """What got slower or less exact, and what better; the rest, and works ``alone`` in one run, are counted."""
     lines = []
     for one in sorted(changes, key=lambda change: -change.times):
         if one.worse or one.better:
@@ -145,7 +145,10 @@ def comparison(changes: Sequence[Change]) -> str:
                 f"up to {1.0 + one.noise:.2f}× is noise)"
             )
     still = sum(not one.worse and not one.better for one in changes)
-    return "\n".join(["Against the earlier run", *lines, f"  {still} of {len(changes)} unchanged within noise"])
+    lines.append(f"  {still} of {len(changes)} unchanged within noise")
+    if alone:
+        lines.append(f"  {len(alone)} in one of the runs alone: {', '.join(alone[:3])}{' …' if len(alone) > 3 else ''}")
+    return "\n".join(["Against the earlier run", *lines])
 
 
 # --- the page -------------------------------------------------------------------------

@@ -120,6 +120,7 @@ def test_differences_within_noise_are_none() -> None:
 def test_bare_rates_are_compared_on_the_same_machine_and_tier_alone() -> None:
     slower = made([FIGURES[0], replace(FIGURES[1], rate=50.0), FIGURES[2]])
     assert [change.work for change in saved.compare(made(), slower) if change.worse] == ["slow"]
+    assert saved.in_one_alone(made(), made(FIGURES[1:])) == ["fast"]
     other = replace(slower, machine=MACHINE | {"cpu": "another"})
     assert not any(change.work == "slow" for change in saved.compare(made(), other))
     assert not any(change.work == "slow" for change in saved.compare(made(quick=True), slower))
@@ -189,6 +190,7 @@ def test_the_command_measures_saves_draws_and_compares(
     run = Run.read(Path(new))
     replace(run, figures=[replace(run.figures[0], rate=30.0)]).write(Path(old))
     assert main(["--saved", new, "--against", old]) == 0
+    assert "in one of the runs" not in capsys.readouterr().out
     assert main(["--saved", new, "--against", old, "--strict"]) == 1
     assert "10.00× slower: made up" in capsys.readouterr().out
     assert main(["--only", "broken"]) == 1
