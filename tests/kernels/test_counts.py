@@ -32,4 +32,5 @@ def test_the_laws_do_as_many_operations_as_counted_by_hand() -> None:
         "react": counts.REACT,
         "gather": counts.GATHER,
         "settle": counts.SETTLE,
+        "balance": counts.SWEEP_COLOUR,
     }
