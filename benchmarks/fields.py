@@ -99,7 +99,10 @@ def oxygen(side: int, repeats: int) -> list[Figure]:
                 time, c = solved(cycles, alone)
                 one.append(time)
                 two.append(solved(cycles, pair)[0])
-            name, took = f"oxygen, {side}³, an hour old, {cycles} cycles", statistics.median(one)
+            name, took = (
+                f"oxygen, {side}³, an hour old, {cycles} cycle{'s' if cycles > 1 else ''}",
+                statistics.median(one),
+            )
             faster, noise = ratio(one, two)
             error = mean_error(c, exact)
             figures += [
