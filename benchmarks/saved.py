@@ -83,6 +83,7 @@ def compare(before: Run, now: Run) -> list[Change]:
     """
     old = {(figure.suite, figure.work): figure for figure in before.figures}
     same = before.machine.get("cpu") == now.machine.get("cpu") and before.quick == now.quick
+    crowd = max(crowding(before), crowding(now))
     changes = []
     for figure in now.figures:
         then = old.get((figure.suite, figure.work))
@@ -90,15 +91,22 @@ def compare(before: Run, now: Run) -> list[Change]:
             continue
         both = figure.ratio is not None and then.ratio is not None and figure.peer == then.peer
         if both:
-            changes.append(change(figure.work, "ratio", then.ratio, figure.ratio, 1, RATIO_FLOOR, then, figure))
+            changes.append(change(figure.work, "ratio", then.ratio, figure.ratio, 1, crowd * RATIO_FLOOR, then, figure))
         elif same and figure.better and figure.unit == then.unit and figure.ratio is None:
             changes.append(
-                change(figure.work, figure.unit, then.rate, figure.rate, figure.better, RATE_FLOOR, then, figure)
+                change(
+                    figure.work, figure.unit, then.rate, figure.rate, figure.better, crowd * RATE_FLOOR, then, figure
+                )
             )
         if figure.error is not None and then.error is not None and then.error > 0.0 and figure.error > 0.0:
             worse = figure.error / then.error
             changes.append(Change(figure.work, "error", then.error, figure.error, worse, WORSE_ERROR - 1.0))
     return changes
+
+
+def crowding(run: Run) -> float:
+    """How many want each core, one if there are cores enough: floors of noise grow with it."""
+    return max(1.0, float(run.machine.get("load", 0.0)) / float(run.machine.get("cores", 1)))
 
 
 def in_one_alone(before: Run, now: Run) -> list[str]:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 Work = Callable[[], object]
 # of a median against the interquartile range, for a normal law: sqrt(pi / 2) / 1.349
 MEDIAN_ERROR = 0.93
+# of few values against their range: 1.7 standard deviations of three, whose median is off by 0.67 of one
+FEW, RANGE_ERROR = 5, 0.4
 
 
 def seconds(work: Work) -> float:
@@ -39,9 +41,12 @@ def in_turn(works: Mapping[str, Work], rounds: int, clock: Callable[[Work], floa
 
 
 def spread(values: Sequence[float]) -> float | None:
-    """Relative standard error of the median, from the quartiles; None of fewer than three values."""
+    """Relative standard error of the median, from the quartiles, or of few from the range; None of one or two."""
     if len(values) < 3:
         return None
+    if len(values) <= FEW:
+        middle = statistics.median(values)
+        return RANGE_ERROR * (max(values) - min(values)) / middle if middle else None
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
     return MEDIAN_ERROR * (high - low) / math.sqrt(len(values)) / middle if middle else None
 

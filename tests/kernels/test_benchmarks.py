@@ -71,8 +71,10 @@ def test_works_take_turns_in_alternating_order() -> None:
 
 def test_a_ratio_is_the_median_over_rounds_with_its_error() -> None:
     ratio, noise = timing.ratio([2.0, 4.0, 9.0], [1.0, 2.0, 3.0])
+    assert (ratio, noise) == (2.0, pytest.approx(timing.RANGE_ERROR * 0.5))
+    ratio, noise = timing.ratio([2.0, 2.0, 1.0, 3.0, 2.0, 9.0, 2.0], [1.0] * 7)
     assert ratio == 2.0
-    assert noise == pytest.approx(timing.MEDIAN_ERROR * 0.5 / math.sqrt(3) / 2.0)
+    assert noise == pytest.approx(timing.MEDIAN_ERROR * 0.5 / math.sqrt(7) / 2.0)
     assert timing.ratio([2.0], [1.0]) == (2.0, None)
 
 
@@ -113,6 +115,8 @@ def test_what_got_slower_beyond_noise_is_told() -> None:
 def test_differences_within_noise_are_none() -> None:
     assert not changed(ratio=1.9)[0].worse  # a twentieth
     assert not changed(ratio=1.4, noise=0.2)[0].worse  # 1.43 times, and 3 x 0.2 may be noise
+    busy = replace(made([replace(FIGURES[0], ratio=1.0)]), machine=MACHINE | {"load": 24.0})
+    assert not saved.compare(made(), busy)[0].worse  # twelve for each core
     assert not changed(rate=1.0)[0].worse  # where there is a ratio it counts alone
     assert changed(error=3e-6)[1].worse
 
