@@ -152,3 +152,67 @@ def pointer(array: NDArray[Any]) -> ctypes.c_void_p:
     """Address of a contiguous array."""
     assert array.flags.c_contiguous
     return ctypes.c_void_p(array.ctypes.data)
+
+
+# --- what the machine can do ---------------------------------------------------------------
+
+KIB, MIB = 1 << 10, 1 << 20
+SIZES = {"L1": 16 * KIB, "L2": 512 * KIB, "L3": 8 * MIB, "memory": 128 * MIB}  # well inside each level of the usual CPU
+
+
+def aligned(doubles: int) -> Floats:
+    """So many ones, beginning with a line of the cache."""
+    room = np.ones(doubles + 8)
+    first = -(room.ctypes.data // 8) % 8
+    return room[first : first + doubles]
+
+
+def limits(quick: bool) -> dict[str, float]:
+    """What one core can do, for a roofline: the best of some tries each, by CPU seconds.
+
+    Parameters
+    ----------
+    quick
+        A third of the tries.
+
+    Returns
+    -------
+    dict
+        ``fma`` in floating-point operations/s (one fused multiply-add is two), in C, and ``fma numba`` with the
+        compiler of our kernels; ``triad`` and, by level, ``read L2``, ``write L2``, ... in bytes/s. The size of an
+        array decides its level (`SIZES`).
+
+    Raises
+    ------
+    NoCompilerError
+        When there is no gcc.
+    """
+    library, tries = built("limits.c"), 3 if quick else 9
+    for name in ("flops", "reading", "writing", "triad"):
+        getattr(library, name).restype = ctypes.c_double
+    found: dict[str, list[float]] = defaultdict(list)
+    big = [aligned(SIZES["memory"] // 8) for _ in range(3)]
+    chains = np.ones(CHAINS)
+    multiply_add(chains, 1)
+    for _ in range(tries):
+        found["fma"].append(library.flops(ctypes.c_int64(1_000_000)))
+        spent = cpu_seconds(lambda: multiply_add(chains, 200_000))
+        found["fma numba"].append(2.0 * 200_000 * CHAINS / spent)
+        whole = ctypes.c_int64(big[0].size)
+        found["triad"].append(library.triad(*map(pointer, big), ctypes.c_double(0.5), whole, ctypes.c_int64(2)))
+        for level, size in SIZES.items():
+            part, times = big[0][: size // 8], ctypes.c_int64(max(1, 2 * SIZES["memory"] // size))
+            for name, call in (("read", library.reading), ("write", library.writing)):
+                found[f"{name} {level}"].append(call(pointer(part), ctypes.c_int64(part.size), times))
+    return {name: max(values) for name, values in found.items()}
+
+
+CHAINS = 128  # independent sums: 16 registers of eight
+
+
+@kernel(entry=True)
+def multiply_add(chains, rounds):
+    """Products and sums in independent chains; the compiler of our kernels fuses none of them."""
+    for _ in range(rounds):
+        for i in range(chains.size):
+            chains[i] = chains[i] * 0.999999 + 1e-6

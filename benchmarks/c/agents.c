@@ -62,7 +62,7 @@ static inline double unit(uint64_t bits) { return ((double)(int64_t)(bits >> 12)
 /* Bits from which on `unit` reaches a limit: draws can be compared before they become doubles. */
 static uint64_t bits_at(double limit) {
     if (!(limit > unit(0))) return 0;
-    if (limit > unit(~0ull)) return ~0ull; /* nothing reaches it, but for one draw in 2^52, looked at again */
+    if (limit > unit(~0ull)) return ~0ull;
     uint64_t low = 0, high = (1ull << 52) - 1; /* unit(high << 12) >= limit > unit(low << 12) */
     while (high - low > 1) {
         uint64_t middle = low + (high - low) / 2;
@@ -141,6 +141,7 @@ typedef struct {
     int64_t count;
 } Rules;
 
+static inline double larger(double a, double b) { return a > b ? a : b; } /* fmax is a call */
 static inline double half_saturation(double amount, double half) { return amount / (amount + half); }
 static inline double emax(double ceiling, double amount, double half) { return ceiling * half_saturation(amount, half); }
 static inline double stress_of(const double *e) { return 1.0 - (1.0 - e[0]) * (1.0 - e[4]); }
@@ -172,23 +173,27 @@ static int first_event(double u, const double *rates, int n, double dt) {
 }
 
 /* --- tumour cells ------------------------------------------------------------------- */
-static double most_events(const State *s, const Rules *r) {
+/* What the rates of all cells nowhere exceed, as bits of a draw: most cells are spared the rest. The sums are in the
+ * order of the rates, so that rounding cannot put a rate above its bound. */
+typedef struct { uint64_t event, hypoxic, change; } Bounds;
+
+static Bounds bounds_of(const State *s, const Rules *r, double dt) {
     const Growth *g = &r->traits->growth;
-    double normal = half_saturation(1.0, r->traits->vessels.half_perfusion), strongest = 0.0;
-    double plenty = birth_factor(1.0, normal, g->hypoxia_half_effect);
-    double dying = g->turnover_rate + r->tissue->oxygen.necrosis_rate + r->depot->kill_rate;
+    const Signals *q = &r->tissue->signals;
     int64_t blocks = s->grid.bz * s->grid.by * s->grid.bx;
+    double drug = 0.0, stress = 0.0, level = 0.0, interferon = 0.0;
     for (int64_t b = 0; b < blocks; b++) {
         const double *e = s->fields.effects + 8 * b;
-        if (e[2] > strongest) strongest = e[2];
-        if (e[3] > strongest) strongest = e[3];
+        drug = larger(drug, larger(e[2], e[3])), stress = larger(stress, stress_of(e));
+        level = larger(level, s->fields.depot[b]), interferon = larger(interferon, s->fields.interferon[b]);
     }
-    return birth_rate(g->growth_rate, plenty, 0.0) + g->turnover_rate + dying + strongest;
-}
-static double most_changes(const Rules *r) {
-    double highest = to_resistant(0.0, 1.0, &r->traits->resistance);
-    if (r->traits->resistance.switch_off_rate > highest) highest = r->traits->resistance.switch_off_rate;
-    return highest + r->tissue->signals.mhc_restoration_rate;
+    double normal = half_saturation(1.0, r->traits->vessels.half_perfusion);
+    double plenty = birth_factor(1.0, normal, g->hypoxia_half_effect), depot = emax(r->depot->kill_rate, level, r->depot->ec50);
+    double both = birth_rate(g->growth_rate, plenty, 0.0) + g->turnover_rate + g->turnover_rate + drug;
+    double switching = larger(r->traits->resistance.switch_off_rate, to_resistant(0.0, stress, &r->traits->resistance));
+    double change = switching + q->mhc_restoration_rate * half_saturation(interferon, q->interferon_half_effect);
+    return (Bounds){bits_at((both + 0.0 + depot) * dt), bits_at((both + r->tissue->oxygen.necrosis_rate + depot) * dt),
+                    bits_at(change * dt)};
 }
 
 static int is_free(const State *s, int64_t voxel) {
@@ -240,31 +245,51 @@ static void decide_cells(const State *s, const Clock *clock, const Rules *r, uin
     int64_t plane = s->grid.ny * s->grid.nx;
     const uint8_t *kind = s->voxels.kind;
     const uint32_t *ident = s->voxels.ident;
+    const double *oxygen = s->fields.oxygen;
     uint64_t seed = clock->seed, step = (uint64_t)clock->step;
-    uint64_t event = bits_at(most_events(s, r) * clock->dt), change = bits_at(most_changes(r) * clock->dt);
+    Bounds bound = bounds_of(s, r, clock->dt);
+    double starving = r->tissue->oxygen.necrosis_oxygen;
     memset(s->voxels.intent, NO_WAY, (size_t)(plane * s->grid.nz));
     memset(fates, ALIVE, (size_t)(plane * s->grid.nz));
-    int32_t *cells = malloc(sizeof(int32_t) * (size_t)plane);
-    uint32_t *names = malloc(sizeof(uint32_t) * (size_t)plane);
+    int32_t *cells = malloc(sizeof(int32_t) * (size_t)(plane + 16));
+    uint32_t *names = malloc(sizeof(uint32_t) * (size_t)(plane + 16));
     for (int64_t z = 0; z < s->grid.nz; z++) {
-        int64_t start = z * plane, n = 0, few = 0, i = 0;
-        for (int64_t v = 0; v < plane; v++) { /* without a branch: it would be guessed wrong too often */
-            cells[n] = (int32_t)(start + v), names[n] = ident[start + v];
-            n += kind[start + v] == TUMOUR;
+        int64_t start = z * plane, n = 0, few = 0, i = 0, v = start;
+#ifdef EIGHT
+        __m512i number = _mm512_add_epi32(_mm512_set1_epi32((int)start), _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6,
+                                                                                          5, 4, 3, 2, 1, 0));
+        for (; v + 16 <= start + plane; v += 16, number = _mm512_add_epi32(number, _mm512_set1_epi32(16))) {
+            __m512i kinds = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(kind + v)));
+            __mmask16 is = _mm512_cmpeq_epi32_mask(kinds, _mm512_set1_epi32(TUMOUR));
+            _mm512_storeu_si512(cells + n, _mm512_maskz_compress_epi32(is, number));
+            _mm512_storeu_si512(names + n, _mm512_maskz_compress_epi32(is, _mm512_loadu_si512(ident + v)));
+            n += __builtin_popcount(is);
+        }
+#endif
+        for (; v < start + plane; v++) { /* without a branch: it would be guessed wrong too often */
+            cells[n] = (int32_t)v, names[n] = ident[v];
+            n += kind[v] == TUMOUR;
         }
 #ifdef EIGHT
-        __m512i event8 = _mm512_set1_epi64((long long)event), change8 = _mm512_set1_epi64((long long)change), w0, w2;
+        __m512i event8 = _mm512_set1_epi64((long long)bound.event), change8 = _mm512_set1_epi64((long long)bound.change);
+        __m512i hypoxic8 = _mm512_set1_epi64((long long)bound.hypoxic), w0, w2;
         for (; i + 8 <= n; i += 8) {
             __m512i who = _mm512_cvtepu32_epi64(_mm256_loadu_si256((const __m256i *)(names + i)));
             philox8(seed, STREAM_CELL, who, step, &w0, &w2);
-            unsigned hit = _mm512_cmplt_epu64_mask(w0, event8) | _mm512_cmplt_epu64_mask(w2, change8);
-            for (; hit; hit &= hit - 1) list[few++] = cells[i + __builtin_ctz(hit)];
+            unsigned sure = _mm512_cmplt_epu64_mask(w0, event8) | _mm512_cmplt_epu64_mask(w2, change8);
+            unsigned hit = sure | _mm512_cmplt_epu64_mask(w0, hypoxic8);
+            for (; hit; hit &= hit - 1) {
+                int lane = __builtin_ctz(hit);
+                list[few] = cells[i + lane];
+                few += (sure >> lane & 1) || oxygen[list[few]] < starving;
+            }
         }
 #endif
         for (; i < n; i++) {
             Words words = philox(seed, STREAM_CELL, names[i], step, 0);
             list[few] = cells[i];
-            few += (words.w[0] < event) | (words.w[2] < change);
+            few += (words.w[0] < bound.event) || (words.w[2] < bound.change)
+                || (words.w[0] < bound.hypoxic && oxygen[cells[i]] < starving);
         }
         for (i = 0; i < few; i++) decide_cell(list[i], s, clock, r, fates);
     }
@@ -364,7 +389,8 @@ int64_t turn_over(const State *s, const Clock *clock, const Rules *r, uint8_t *f
     int64_t voxels = s->grid.nz * s->grid.ny * s->grid.nx;
     int64_t *list = malloc(sizeof(int64_t) * (size_t)(voxels + 8));
     decide_cells(s, clock, r, fates, list);
-    for (int64_t v = 0; v < voxels; v++) s->voxels.intent[v] = killed[v] ? NO_WAY : s->voxels.intent[v];
+    uint8_t *restrict intent = s->voxels.intent;
+    for (int64_t v = 0; v < voxels; v++) intent[v] = killed[v] ? NO_WAY : intent[v];
     int64_t births = place_daughters(s, clock, winners, list);
     settle_daughters(s, clock, r, winners, first_child, list);
     settle_cells(s, clock, r, fates, killed, tally, list);
