@@ -1,18 +1,18 @@
-"""Plain C beside our kernels: the same work on the same inputs, both results compared. See c/README.md.
-
-``python -m benchmarks.yardstick [--quick]``
-"""
+"""Plain C beside our kernels: the same work on the same inputs, in turn, both results compared. See c/README.md."""
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import hashlib
 import os
 import shutil
+import statistics
 import subprocess
+import sys
 import tempfile
-from functools import cache
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,34 @@ import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
-from tumorsim.kernels import layout
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "analytic"))
+
+from event_driver import Bench, Patient, bench, count, lsoda, ours, run_patient
+from integrator_table import floors
+
+from benchmarks.fields import OXYGEN, SPACING, VEGF_HOUR, hours
+from benchmarks.figure import Figure, Skip
+from benchmarks.lattice import STUDY, bring_in
+from benchmarks.patient import study
+from benchmarks.timing import in_turn, own_seconds, ratio, spread
+from tumorsim.experiment import tasks_of
+from tumorsim.kernels import layout, multigrid
 from tumorsim.kernels._jit import cpu_name
-from tumorsim.kernels.lattice import TISSUE
+from tumorsim.kernels.lattice import TISSUE, TUMOUR, Clock, State
+from tumorsim.kernels.motility import Bids
+from tumorsim.lattice.crew import Crew
+from tumorsim.lattice.fields import Diffusion, Lattice, SteadyField
+from tumorsim.lattice.state import enlarged
+from tumorsim.models.patient import simulate_batch
+from tumorsim.models.spatial import SpatialModel
+from tumorsim.spatial_api import experiment_of
+from tumorsim.spatial_scenario import load_spatial
+from tumorsim.trial import RELATIVE_TOLERANCE
+
+Floats = NDArray[np.float64]
 
 SOURCES = Path(__file__).with_name("c")
-# No -ffast-math: the agent step agrees bit for bit, and the polynomials of lanes.h round on purpose.
+# No -ffast-math: the agents agree bit for bit, and lanes.h rounds on purpose.
 FLAGS = ("-O3", "-march=native", "-std=gnu11", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math")
 FLAGS += ("-mprefer-vector-width=512",)
 RECORDS = {
@@ -33,21 +55,18 @@ RECORDS = {
     "Tissue": TISSUE, "Depot": layout.DEPOT,
 }  # fmt: skip
 C_TYPES = {"f8": "double", "i8": "int64_t", "u8": "uint64_t", "i4": "int32_t", "u4": "uint32_t", "u1": "uint8_t"}
+EXACT = "-ffp-contract=off"  # no fused multiply-add: bit for bit what our kernels do
 NO_COMPILER = "the plain C yardsticks need gcc: none is on the search path (Debian: apt install gcc)"
-
-
-class NoCompilerError(RuntimeError):
-    """There is no gcc on this machine; the yardsticks are left out."""
 
 
 # --- compiling -------------------------------------------------------------------------
 
 
 def compiler() -> str:
-    """Path of gcc."""
+    """Path of gcc; `Skip` where there is none."""
     found = shutil.which(os.environ.get("CC", "gcc")) or shutil.which("gcc")
     if found is None:
-        raise NoCompilerError(NO_COMPILER)
+        raise Skip(NO_COMPILER)
     return found
 
 
@@ -123,14 +142,14 @@ def built(source: str, *flags: str, lattice: str = "") -> ctypes.CDLL:
 
     Raises
     ------
-    NoCompilerError
-        When there is no gcc.
+    Skip
+        There is no gcc.
     subprocess.CalledProcessError
-        When it does not compile; the message of the compiler is in ``stderr``.
+        It does not compile; what gcc says is in ``stderr``.
     """
     program = compiler()
     header = layout_header()
-    files = sorted(SOURCES.glob("*.h")) + [SOURCES / source]
+    files = [*sorted(SOURCES.glob("*.h")), SOURCES / source]
     parts = [version_of(program), cpu_name(), header, lattice, *FLAGS, *flags, *(file.read_text() for file in files)]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     named = os.environ.get("TUMORSIM_CACHE_DIR")
@@ -142,7 +161,17 @@ def built(source: str, *flags: str, lattice: str = "") -> ctypes.CDLL:
             (Path(made) / "layout.h").write_text(header)
             (Path(made) / "lattice.h").write_text(lattice)
             out = Path(made) / "library.so"
-            command = [program, *FLAGS, *flags, f"-I{made}", f"-I{SOURCES}", str(SOURCES / source), "-o", str(out), "-lm"]
+            command = [
+                program,
+                *FLAGS,
+                *flags,
+                f"-I{made}",
+                f"-I{SOURCES}",
+                str(SOURCES / source),
+                "-o",
+                str(out),
+                "-lm",
+            ]
             subprocess.run(command, check=True, capture_output=True, text=True)
             out.replace(library)
     return ctypes.CDLL(str(library))
@@ -154,65 +183,389 @@ def pointer(array: NDArray[Any]) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
 
 
-# --- what the machine can do ---------------------------------------------------------------
+# --- what the machine can do -------------------------------------------------------------
 
-KIB, MIB = 1 << 10, 1 << 20
-SIZES = {"L1": 16 * KIB, "L2": 512 * KIB, "L3": 8 * MIB, "memory": 128 * MIB}  # well inside each level of the usual CPU
+MIB = 1 << 20
+SIZES = {"L1": 16 << 10, "L2": 512 << 10, "L3": 8 * MIB}  # bytes, well inside each level of the usual processor
+BIG = 64 * MIB  # of each array of the triad
+MOVED = 64 * MIB  # at one try, at least
 
 
 def aligned(doubles: int) -> Floats:
     """So many ones, beginning with a line of the cache."""
-    room = np.ones(doubles + 8)
-    first = -(room.ctypes.data // 8) % 8
-    return room[first : first + doubles]
+    spare = np.ones(doubles + 8)
+    first = -(spare.ctypes.data // 8) % 8
+    return spare[first : first + doubles]
 
 
 def limits(quick: bool) -> dict[str, float]:
-    """What one core can do, for a roofline: the best of some tries each, by CPU seconds.
+    """What one core can do in C: operations/s under ``fma``, bytes/s under ``L1``, ``L2``, ``L3`` and ``triad``.
 
-    Parameters
-    ----------
-    quick
-        A third of the tries.
-
-    Returns
-    -------
-    dict
-        ``fma`` in floating-point operations/s (one fused multiply-add is two), in C, and ``fma numba`` with the
-        compiler of our kernels; ``triad`` and, by level, ``read L2``, ``write L2``, ... in bytes/s. The size of an
-        array decides its level (`SIZES`).
-
-    Raises
-    ------
-    NoCompilerError
-        When there is no gcc.
+    The best of several tries, by processor time. A fused multiply-add counts as two operations; a cache is read
+    and written, both counted. Where there is no gcc, what `benchmarks.limits` finds with Numba.
     """
-    library, tries = built("limits.c"), 3 if quick else 9
-    for name in ("flops", "reading", "writing", "triad"):
+    try:
+        library = built("limits.c")
+    except Skip:
+        from benchmarks.limits import measured
+
+        return measured(quick)
+    for name in ("flops", "update", "triad"):
         getattr(library, name).restype = ctypes.c_double
-    found: dict[str, list[float]] = defaultdict(list)
-    big = [aligned(SIZES["memory"] // 8) for _ in range(3)]
-    chains = np.ones(CHAINS)
-    multiply_add(chains, 1)
-    for _ in range(tries):
-        found["fma"].append(library.flops(ctypes.c_int64(1_000_000)))
-        spent = cpu_seconds(lambda: multiply_add(chains, 200_000))
-        found["fma numba"].append(2.0 * 200_000 * CHAINS / spent)
-        whole = ctypes.c_int64(big[0].size)
-        found["triad"].append(library.triad(*map(pointer, big), ctypes.c_double(0.5), whole, ctypes.c_int64(2)))
+    big, found = [aligned(BIG // 8) for _ in range(3)], dict.fromkeys(("fma", *SIZES, "triad"), 0.0)
+    for _ in range(5 if quick else 20):
+        found["fma"] = max(found["fma"], library.flops(ctypes.c_int64(300_000)))
         for level, size in SIZES.items():
-            part, times = big[0][: size // 8], ctypes.c_int64(max(1, 2 * SIZES["memory"] // size))
-            for name, call in (("read", library.reading), ("write", library.writing)):
-                found[f"{name} {level}"].append(call(pointer(part), ctypes.c_int64(part.size), times))
-    return {name: max(values) for name, values in found.items()}
+            moved = library.update(pointer(big[0]), ctypes.c_int64(size // 8), ctypes.c_int64(MOVED // size))
+            found[level] = max(found[level], moved)
+        moved = library.triad(*map(pointer, big), ctypes.c_double(0.5), ctypes.c_int64(big[0].size), ctypes.c_int64(1))
+        found["triad"] = max(found["triad"], moved)
+    return found
 
 
-CHAINS = 128  # independent sums: 16 registers of eight
+# --- comparing ---------------------------------------------------------------------------
 
 
-@kernel(entry=True)
-def multiply_add(chains, rounds):
-    """Products and sums in independent chains; the compiler of our kernels fuses none of them."""
-    for _ in range(rounds):
-        for i in range(chains.size):
-            chains[i] = chains[i] * 0.999999 + 1e-6
+def beside(
+    work: str, unit: str, amounts: dict[str, float], times: dict[str, list[float]], errors: dict[str, float],
+    error_unit: str = "",
+) -> list[Figure]:  # fmt: skip
+    """Rate of every version of a work, ours first; ours has the ratio to the last version, the best C.
+
+    ``amounts`` are what each version did in a second of ``times``, by the same names.
+    """
+    mine, *others = times
+    best = others[-1]
+    per = amounts[mine] / amounts[best]  # C may need a step more or less for the same course
+    found, noise = ratio(times[best], times[mine])
+    figures = [
+        Figure(f"{work}, {name}", amounts[name] / statistics.median(times[name]), unit, errors[name],
+               noise=spread(times[name]), error_unit=error_unit)
+        for name in others
+    ]  # fmt: skip
+    rate = amounts[mine] / statistics.median(times[mine])
+    return [Figure(work, rate, unit, errors[mine], best, found * per, noise=noise, error_unit=error_unit), *figures]
+
+
+# --- the patient integrator ----------------------------------------------------------------
+
+REFERENCE = 1e-11  # relative tolerance of LSODA
+YEARS = 5.0
+SEGMENT = np.dtype([("begin", "f8"), ("end", "f8"), ("restart", "f8"), ("patient", "i8"), ("lesions", "i8")])
+LANES = 8
+
+
+@dataclass(frozen=True)
+class Courses:
+    """Stretches without events of some patients' courses, and what C needs to integrate them."""
+
+    made: Bench
+    segments: NDArray[Any]  # records SEGMENT
+    start: Floats  # (segment, states)
+    end: Floats  # (segment, states) by our integrator
+    truth: dict[int, Floats]  # by segment, from the same start: LSODA at `REFERENCE`, of the first patients
+    rates: Floats  # (segment, lesion)
+    intake: NDArray[Any]  # (segment, drug) records INTAKE
+
+    @property
+    def patients(self) -> int:
+        """How many."""
+        return int(self.made.cohort.traits.size)
+
+
+def courses(patients: int, checked: int) -> Courses:
+    """The cell arm of the adjuvant trial, nobody dies; the first ``checked`` patients by LSODA too."""
+    made = bench(study(patients), 1, np.arange(patients), [])
+    cohort = made.cohort
+    cohort.products["kill_rate"] = 0.3  # no lesion dies out: C knows no small ones
+    for cause in ("tumour_rate", "liver_rate", "other_rate"):
+        cohort.traits["hazards"][cause] = 0.0
+    cohort.traits["end"] = YEARS * 365.25
+    rows: list[Any] = []
+    exact = lsoda(REFERENCE)
+    for i in range(patients):
+        order = len(rows)
+
+        def carry(p: Patient, policy: np.void, t: float, t_end: float, lesions: int, changed: bool, i: int = i) -> int:
+            n = count(p, lesions)
+            before, steps = p.work.y[:n].copy(), float(p.out["steps"])
+            given = p.patient.slots["rate"][:lesions].copy(), p.patient.intake.copy()
+            truth = None
+            if i < checked:
+                exact(p, policy, t, t_end, lesions, changed)
+                truth = p.work.y[:n].copy()
+                p.work.y[:n], p.out["steps"] = before, steps
+            left = ours(p, policy, t, t_end, lesions, changed)
+            rows.append(((t, t_end, float(changed), i, lesions), before, p.work.y[:n].copy(), truth, *given))
+            return left
+
+        run_patient(made, i, carry, YEARS * 365.25, RELATIVE_TOLERANCE)
+        assert len(rows) > order
+    # lanes with as many lesions each waste least; patients are taken up in this order
+    load = np.bincount([r[0][3] for r in rows], [r[0][4] * (r[0][1] - r[0][0]) for r in rows])
+    rows.sort(key=lambda r: (-load[r[0][3]], r[0][3]))
+    most = max(1, *(r[0][4] for r in rows))
+    drugs, products = cohort.drugs.shape[1], cohort.products.shape[1]
+    states = layout.DRUG_STATES * drugs + layout.PRODUCT_STATES * products + layout.BODY_TAIL
+    states += most * (layout.LESION_HEAD + 2 * products)
+    return Courses(
+        made, np.array([r[0] for r in rows], SEGMENT), padded([r[1] for r in rows], states),
+        padded([r[2] for r in rows], states), {k: r[3] for k, r in enumerate(rows) if r[3] is not None},
+        padded([r[4] for r in rows], most), np.array([r[5] for r in rows], layout.INTAKE),
+    )  # fmt: skip
+
+
+def padded(rows: Sequence[Floats], width: int) -> Floats:
+    """Rows of one width, zeros behind."""
+    found = np.zeros((len(rows), width))
+    for k, row in enumerate(rows):
+        found[k, : row.size] = row
+    return found
+
+
+class PatientC:
+    """``patient.c`` for so many patients side by side."""
+
+    def __init__(self, given: Courses, lanes: int) -> None:
+        cohort = given.made.cohort
+        self.given, self.end, self.counted = given, np.zeros_like(given.start), np.zeros(2, np.int64)
+        drugs, products, most = cohort.drugs.shape[1], cohort.products.shape[1], given.rates.shape[1]
+        library = built(
+            "patient.c", f"-DLANES={lanes}", f"-DDRUGS={drugs}", f"-DPRODUCTS={products}", f"-DMOST_LESIONS={most}"
+        )
+        arrays = (given.segments, given.start, self.end, given.rates, given.intake, cohort.traits, cohort.drugs)
+        pointers = [pointer(array) for array in (*arrays, cohort.products)]
+        size, tolerance = ctypes.c_int64(given.segments.size), ctypes.c_double(RELATIVE_TOLERANCE)
+        self._call = partial(library.integrate, size, *pointers, tolerance, pointer(self.counted))
+
+    def __call__(self) -> None:
+        """Integrate all segments."""
+        if self._call() != 0:
+            raise RuntimeError("patient.c: a step became too small")
+
+    @property
+    def steps(self) -> float:
+        """Accepted steps of the last call."""
+        return float(self.counted[0])
+
+
+def largest(given: Courses, end: Floats) -> float:
+    """Largest relative difference from the truth at the end of any segment of the patients that are checked."""
+    drugs, products = given.made.cohort.drugs.shape[1], given.made.cohort.products.shape[1]
+    worst = 0.0
+    for k, truth in given.truth.items():
+        scale = np.maximum(np.abs(truth), floors(truth, drugs, products))
+        worst = max(worst, float(np.max(np.abs(end[k, : truth.size] - truth) / scale)))
+    return worst
+
+
+def c_patient(quick: bool, repeats: int) -> list[Figure]:
+    """Courses of five years by our kernel, events and visits included, and their stretches between events by C."""
+    compiler()
+    given = courses(16 if quick else 64, 2 if quick else 8)
+    made, n = given.made, given.patients
+    made.policy["relative_tolerance"] = RELATIVE_TOLERANCE
+    names = {"ours": 0, "plain C, one by one": 1, f"plain C, {LANES} side by side": LANES}
+    programs = {name: PatientC(given, lanes) for name, lanes in names.items() if lanes}
+    outcomes = empty_outcomes(made)
+
+    def whole() -> None:
+        simulate_batch(made.cohort, made.policy, outcomes, 0, n)
+
+    whole()
+    steps = {"ours": float(outcomes.event["steps"].sum())}
+    errors = {"ours": largest(given, given.end)}
+    for name, program in programs.items():
+        program()
+        steps[name], errors[name] = program.steps, largest(given, program.end)
+    times = in_turn({"ours": whole, **programs}, repeats, own_seconds)
+    found = beside("steps of the integrator", "steps/s", steps, times, errors)
+    return found + beside("courses of five years", "patients/s", dict.fromkeys(names, float(n)), times, errors)
+
+
+def empty_outcomes(made: Bench) -> layout.Outcomes:
+    """Outputs of our kernel, nobody traced."""
+    n = made.cohort.traits.size
+    return layout.Outcomes(
+        np.zeros(n, layout.OUTCOME), np.zeros((n, made.visits), layout.VISIT), np.zeros((1, 0), layout.TRACE),
+        np.zeros(0), np.full(n, -1), np.zeros(n, layout.MEMO),
+    )  # fmt: skip
+
+
+# --- fields --------------------------------------------------------------------------------
+
+
+def difference(a: Floats, b: Floats) -> float:
+    """Largest relative difference."""
+    return float(np.max(np.abs(a - b) / np.maximum(np.abs(b), np.finfo(float).tiny)))
+
+
+def c_fields(quick: bool, repeats: int) -> list[Figure]:
+    """A diffusion step and a smoothing sweep, on a lattice that does not fit the caches of a core and one that does."""
+    library = built("fields.c")
+    figures = []
+    for side in (36, 64) if quick else (36, 100):
+        figures += diffusion(library, side, 3 * repeats) + smoothing(library, side, 3 * repeats)
+    return figures
+
+
+def diffusion(library: ctypes.CDLL, side: int, rounds: int) -> list[Figure]:
+    """Implicit step of one field, loss and gain from voxel to voxel."""
+    lattice, rng = Lattice(side, side, side, SPACING), np.random.default_rng(1)
+    n, stepper = lattice.voxels, Diffusion(lattice, VEGF_HOUR * SPACING**2, 1.0)
+    mine, loss, gain = rng.random(n), rng.random(n), rng.random(n)
+    theirs = mine.copy()
+    lines = (ctypes.c_void_p * 9)(*(array.ctypes.data for axis in stepper.axes for array in axis))
+    size = (ctypes.c_int64(side),) * 3
+    call = partial(library.diffuse, *map(pointer, (theirs, loss, gain)), ctypes.c_double(1.0), *size, lines)
+    with Crew(1) as alone:
+        works = {"ours": lambda: stepper.step(mine, loss, gain, alone), "plain C": call}
+        for work in works.values():
+            work()
+        error = difference(mine, theirs)
+        times = in_turn(works, rounds, own_seconds)
+    return compared(f"implicit step, {side}³", n, times, error)
+
+
+def smoothing(library: ctypes.CDLL, side: int, rounds: int) -> list[Figure]:
+    """Red-black sweep of the finest level, with the coefficients of oxygen among vessels and cells."""
+    lattice = Lattice(side, side, side, SPACING)
+    field, n = SteadyField(lattice, OXYGEN), lattice.voxels
+    mine, (tissue, _) = np.random.default_rng(1).random(n), hours(lattice)
+    h = field.hierarchy
+    with Crew(1) as alone:
+        field.solve(mine, tissue, alone, 0.0, cycles_at_most=1)  # fills the coefficients
+    theirs = mine.copy()
+    lines = (ctypes.c_void_p * 6)(
+        *(part[h.edge[0, axis] :].ctypes.data for axis in range(3) for part in (h.below, h.above))
+    )
+    size = (ctypes.c_int64(side),) * 3
+    call = partial(library.smooth, pointer(theirs), pointer(h.right), pointer(h.inverse), *size, lines)
+    works = {"ours": lambda: multigrid.smooth(mine, h, 0, 0, side), "plain C": call}
+    for work in works.values():
+        work()
+    error = difference(mine, theirs)
+    return compared(f"smoothing sweep, {side}³", n, in_turn(works, rounds, own_seconds), error)
+
+
+def compared(work: str, voxels: int, times: dict[str, list[float]], error: float) -> list[Figure]:
+    """Millions of voxels a second; the error is the difference between the two, on either line."""
+    return beside(work, "M voxels/s", dict.fromkeys(times, voxels / 1e6), times, dict.fromkeys(times, error))
+
+
+# --- agents --------------------------------------------------------------------------------
+
+EFFECTORS = 10_000  # placed on a lattice of 144³; fewer on a smaller one
+SIDE, QUICK_SIDE = 144, 48
+FRACTION = 0.345  # of voxels with a cell: a million in 144³
+WARM_STEPS = 3
+
+
+def lively(side: int, crew: Crew) -> SpatialModel:
+    """A lattice with cells, vessels, a drug and effectors, some hours after the start; its tables have room."""
+    changes = (f"lattice.extent={side * SPACING:g} um", f"start.cell_fraction={FRACTION}")
+    task = next(iter(tasks_of(experiment_of(load_spatial(STUDY, changes)))))
+    model = SpatialModel(task.plan, task.doses, task.seed, crew)
+    bring_in(model, EFFECTORS * side**3 // SIDE**3)
+    for _ in range(WARM_STEPS):
+        model.advance()
+    model.state = model.state._replace(lineage=enlarged(model.state.lineage, model.used["lineage"] + side**3 // 4))
+    return model
+
+
+def copied(values: Any) -> Any:
+    """A tuple with its own copies of all arrays."""
+    return type(values)(
+        *(copied(v) if isinstance(v, tuple) else v.copy() if isinstance(v, np.ndarray) else v for v in values)
+    )
+
+
+class AgentsC:
+    """The agents of a model in C, on a copy of its state; a step at a time."""
+
+    def __init__(self, model: SpatialModel) -> None:
+        self.state: State = copied(model.state)
+        self.bids: Bids = copied(model._bids)
+        self.used, self.kills = dict(model.used), model.kills.copy()
+        voxels = model._fates.size
+        self.fates, self.winners, self.killed = (np.zeros(voxels, np.uint8) for _ in range(3))
+        self.tally, self.substeps = np.zeros_like(model._tally), model._substeps
+        self.depot = np.array([tuple(model.rules.depot)], layout.DEPOT)
+        plan = model.plan
+        self.records = plan.traits, plan.tissue, self.depot, plan.products
+        self.rules = np.array([*(record.ctypes.data for record in self.records), plan.products.size], np.uint64)
+        declarations = "".join(tuple_declared(values) for values in (self.state, model.clock, self.bids))
+        self.library = built("agents.c", EXACT, lattice=f"#include <stdint.h>\n{declarations}")
+        self.library.turn_over.restype = self.library.engage_and_kill.restype = ctypes.c_int64
+
+    def phases(self, clock: Clock) -> dict[str, Callable[[], None]]:
+        """The phases of one step, to be called in this order."""
+        lattice, table, when = (
+            ctypes.create_string_buffer(packed(values)) for values in (self.state, self.bids, clock)
+        )
+        rules = pointer(self.rules)
+
+        def move() -> None:
+            rows, substeps = ctypes.c_int64(self.used["lymphocytes"]), ctypes.c_int64(self.substeps)
+            self.library.move(lattice, rows, substeps, table, when, rules)
+
+        def engage() -> None:
+            rows, arrays = ctypes.c_int64(self.used["lymphocytes"]), (pointer(self.killed), pointer(self.kills))
+            left = self.library.engage_and_kill(lattice, rows, *arrays, table, when, rules)
+            self.used["lymphocytes"] = int(left)
+
+        def turn_over() -> None:
+            arrays = (pointer(array) for array in (self.fates, self.winners, self.killed, self.tally))
+            first = ctypes.c_int64(self.used["lineage"])
+            self.used["lineage"] += int(self.library.turn_over(lattice, when, rules, *arrays, first))
+
+        return {"lymphocytes move": move, "lymphocytes hold and kill": engage, "tumour cells": turn_over}
+
+    def differing(self, model: SpatialModel) -> int:
+        """Numbers that are not the same bit for bit: voxels, lymphocytes, lineage, tallies."""
+        pairs = [(self.kills, model.kills), (self.tally, model._tally)]
+        for part in ("voxels", "lymphocytes", "lineage"):
+            rows = slice(self.used.get(part))
+            pairs += [
+                (a[rows], b[rows]) for a, b in zip(getattr(self.state, part), getattr(model.state, part), strict=True)
+            ]
+        found = sum(int(np.count_nonzero(a != b)) for a, b in pairs)
+        return found + sum(self.used[name] != number for name, number in model.used.items())
+
+
+def c_agents(quick: bool, repeats: int) -> list[Figure]:
+    """Steps of all agents by both, from one state; the error counts the numbers that differ, out of all."""
+    compiler()
+    side = QUICK_SIDE if quick else SIDE
+    with Crew(1) as alone:
+        return agent_steps(lively(side, alone), repeats)
+
+
+def agent_steps(model: SpatialModel, repeats: int) -> list[Figure]:
+    """So many steps of a model and of its copy in C, phase by phase in turn."""
+    theirs = AgentsC(model)
+    names = ("ours", "plain C")
+    times: dict[str, dict[str, list[float]]] = {}
+    differing = 0
+    side, cells = model.state.grid.nx, int(np.count_nonzero(model.state.voxels.kind == TUMOUR))
+    people = model.used["lymphocytes"]
+    mine = {
+        "lymphocytes move": model._move,
+        "lymphocytes hold and kill": model._engage,
+        "tumour cells": model._turn_over,
+    }
+    for _ in range(repeats + 1):  # the first compiles
+        given = theirs.phases(model.clock)
+        for phase, work in mine.items():
+            spent = times.setdefault(phase, {name: [] for name in names})
+            spent["ours"].append(own_seconds(work))
+            spent["plain C"].append(own_seconds(given[phase]))
+        model.step += 1
+        differing += theirs.differing(model)
+    figures = []
+    for phase, spent in times.items():
+        each, unit = (cells, "M cells/s") if phase == "tumour cells" else (people, "M lymphocytes/s")
+        amounts, wrong = dict.fromkeys(names, each / 1e6), dict.fromkeys(names, float(differing))
+        later = {name: values[1:] for name, values in spent.items()}
+        figures += beside(f"{phase}, {side}³", unit, amounts, later, wrong, "numbers that differ")
+    return figures
