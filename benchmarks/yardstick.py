@@ -362,7 +362,7 @@ def largest(given: Courses, end: Floats) -> float:
 def c_patient(quick: bool, repeats: int) -> list[Figure]:
     """Courses of five years by our kernel, events and visits included, and their stretches between events by C."""
     compiler()
-    given = courses(16 if quick else 64, 2 if quick else 8)
+    given = courses(16 if quick else 64, 1 if quick else 8)
     made, n = given.made, given.patients
     made.policy["relative_tolerance"] = RELATIVE_TOLERANCE
     names = {"ours": 0, "plain C, one by one": 1, f"plain C, {LANES} side by side": LANES}
@@ -461,12 +461,12 @@ FRACTION = 0.345  # of voxels with a cell: a million in 144³
 WARM_STEPS = 3
 
 
-def lively(side: int, crew: Crew) -> SpatialModel:
+def lively(side: int, crew: Crew, effectors: int) -> SpatialModel:
     """A lattice with cells, vessels, a drug and effectors, some hours after the start; its tables have room."""
     changes = (f"lattice.extent={side * SPACING:g} um", f"start.cell_fraction={FRACTION}")
     task = next(iter(tasks_of(experiment_of(load_spatial(STUDY, changes)))))
     model = SpatialModel(task.plan, task.doses, task.seed, crew)
-    bring_in(model, EFFECTORS * side**3 // SIDE**3)
+    bring_in(model, effectors)
     for _ in range(WARM_STEPS):
         model.advance()
     model.state = model.state._replace(lineage=enlarged(model.state.lineage, model.used["lineage"] + side**3 // 4))
@@ -538,7 +538,7 @@ def c_agents(quick: bool, repeats: int) -> list[Figure]:
     compiler()
     side = QUICK_SIDE if quick else SIDE
     with Crew(1) as alone:
-        return agent_steps(lively(side, alone), repeats)
+        return agent_steps(lively(side, alone, EFFECTORS * side**3 // SIDE**3), repeats)
 
 
 def agent_steps(model: SpatialModel, repeats: int) -> list[Figure]:

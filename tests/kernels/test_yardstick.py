@@ -1,0 +1,131 @@
+"""The plain C of the benchmarks does what our kernels do; without gcc its tests are skipped, with the reason."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.append(str(Path(__file__).parents[2]))
+
+from benchmarks import yardstick
+from benchmarks.figure import Figure, Skip
+
+from tumorsim.kernels import lattice, layout
+from tumorsim.lattice.crew import Crew
+
+SIDE = 24
+STEPS = 4
+
+
+@pytest.fixture
+def _gcc() -> None:
+    try:
+        yardstick.compiler()
+    except Skip as why:
+        pytest.skip(str(why))
+
+
+def test_without_a_compiler_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    for suite in (yardstick.c_patient, yardstick.c_agents):
+        with pytest.raises(Skip, match=r"need gcc.*apt install gcc"):
+            suite(True, 1)
+
+
+def test_records_are_declared_in_c_with_every_field() -> None:
+    header = yardstick.layout_header()
+    for name, record in yardstick.RECORDS.items():
+        assert f"}} {name};" in header
+        for field in record.names:
+            assert f" {field};" in header
+    assert header.count("} Growth;") == 1
+
+
+@pytest.mark.medium
+@pytest.mark.usefixtures("_gcc")
+def test_agents_agree_bit_for_bit() -> None:
+    with Crew(1) as alone:
+        model = yardstick.lively(SIDE, alone, SIDE**3 // 20)
+        # enough must happen within a few steps: mutation, hypoxia, switching and kills are rare
+        traits = model.plan.traits["resistance"]
+        traits["mutation_probability"], traits["antigen_loss_probability"] = 0.2, 0.1
+        model.state.voxels.traits[::7] |= lattice.MHC_LOW
+        model.state.fields.interferon[:] = 1.0
+        model.state.fields.oxygen[:: SIDE // 3] = 0.5 * model.plan.tissue[0]["oxygen"]["necrosis_oxygen"]
+        model.rules.patient.products["kill_rate"] = 20.0
+        before, births = model.kills.sum(), model.births
+        deaths = model.deaths.copy()
+        theirs = yardstick.AgentsC(model)
+        for _ in range(STEPS):
+            for work, ours in zip(
+                theirs.phases(model.clock).values(), (model._move, model._engage, model._turn_over), strict=True
+            ):
+                ours()
+                work()
+            model.step += 1
+            assert theirs.differing(model) == 0
+    died = model.deaths - deaths
+    assert model.births > births
+    assert model.kills.sum() > before
+    assert min(died[lattice.BY_TURNOVER], died[lattice.BY_HYPOXIA], died[lattice.BY_PRODUCT]) > 0
+    assert (model.state.lymphocytes.state[: model.used["lymphocytes"]] == lattice.ENGAGED).any()
+
+
+@pytest.mark.medium
+@pytest.mark.usefixtures("_gcc")
+@pytest.mark.parametrize("side", [3, 13, 40])
+def test_fields_agree_to_rounding(side: int) -> None:
+    library = yardstick.built("fields.c")
+    for figures in (yardstick.diffusion(library, side, 1), yardstick.smoothing(library, side, 1)):
+        assert 0.0 <= figures[0].error < 1e-13
+
+
+@pytest.mark.medium
+@pytest.mark.usefixtures("_gcc")
+def test_patients_take_the_same_steps_to_the_same_states() -> None:
+    given = yardstick.courses(3, 0)  # fewer than lanes
+    made = given.made
+    drugs, products = made.cohort.drugs.shape[1], made.cohort.products.shape[1]
+    body = layout.DRUG_STATES * drugs + layout.PRODUCT_STATES * products + layout.BODY_TAIL
+    steps = []
+    for lanes in (1, yardstick.LANES):
+        program = yardstick.PatientC(given, lanes)
+        program()
+        steps.append(program.steps)
+        for row, segment in enumerate(given.segments):
+            n = body + int(segment["lesions"]) * (layout.LESION_HEAD + 2 * products)
+            ours, theirs = given.end[row, :n], program.end[row, :n]
+            scale = np.maximum(np.abs(ours), yardstick.floors(ours, drugs, products))
+            assert np.max(np.abs(theirs - ours) / scale) < 1e-6
+    outcomes = yardstick.empty_outcomes(made)
+    made.policy["relative_tolerance"] = yardstick.RELATIVE_TOLERANCE
+    yardstick.simulate_batch(made.cohort, made.policy, outcomes, 0, given.patients)
+    for found in steps:
+        assert math.isclose(found, outcomes.event["steps"].sum(), rel_tol=1e-3)
+
+
+@pytest.mark.medium
+@pytest.mark.usefixtures("_gcc")
+@pytest.mark.parametrize("suite", [yardstick.c_patient, yardstick.c_fields, yardstick.c_agents])
+def test_every_suite_runs_and_compares(suite: Callable[[bool, int], list[Figure]]) -> None:
+    figures = suite(True, 1)
+    assert any(figure.peer is not None for figure in figures)
+    for figure in figures:
+        assert figure.rate > 0.0
+        assert figure.error is not None
+        assert figure.error < 1e-5
+        assert (figure.ratio is None) == (figure.peer is None)
+
+
+@pytest.mark.medium
+@pytest.mark.usefixtures("_gcc")
+def test_limits_are_those_of_a_processor() -> None:
+    found = yardstick.limits(True)
+    assert list(found) == ["fma", "L1", "L2", "L3", "triad"]
+    assert found["fma"] > 1e9
+    assert min(found.values()) > 1e8
