@@ -230,21 +230,23 @@ def beside(
     work: str, unit: str, amounts: dict[str, float], times: dict[str, list[float]], errors: dict[str, float],
     error_unit: str = "",
 ) -> list[Figure]:  # fmt: skip
-    """Rate of every version of a work, ours first; ours has the ratio to the last version, the best C.
+    """Rate of every version of a work: ours beside each C, then what C did.
 
-    ``amounts`` are what each version did in a second of ``times``, by the same names.
+    ``amounts`` are what each version did in the seconds of ``times``, ours first in both; C may need a step more or
+    less for the same course.
     """
     mine, *others = times
-    best = others[-1]
-    per = amounts[mine] / amounts[best]  # C may need a step more or less for the same course
-    found, noise = ratio(times[best], times[mine])
-    figures = [
-        Figure(f"{work}, {name}", amounts[name] / statistics.median(times[name]), unit, errors[name],
-               noise=spread(times[name]), error_unit=error_unit)
+    rates = {name: amounts[name] / statistics.median(times[name]) for name in times}
+    figures = []
+    for name in reversed(others):  # the best first
+        found, noise = ratio(times[name], times[mine])
+        found *= amounts[mine] / amounts[name]
+        title = work if name == others[-1] else f"{work}, beside {name}"
+        figures.append(Figure(title, rates[mine], unit, errors[mine], name, found, noise=noise, error_unit=error_unit))
+    return figures + [
+        Figure(f"{work}, {name}", rates[name], unit, errors[name], noise=spread(times[name]), error_unit=error_unit)
         for name in others
-    ]  # fmt: skip
-    rate = amounts[mine] / statistics.median(times[mine])
-    return [Figure(work, rate, unit, errors[mine], best, found * per, noise=noise, error_unit=error_unit), *figures]
+    ]
 
 
 # --- the patient integrator ----------------------------------------------------------------
@@ -379,8 +381,11 @@ def c_patient(quick: bool, repeats: int) -> list[Figure]:
         program()
         steps[name], errors[name] = program.steps, largest(given, program.end)
     times = in_turn({"ours": whole, **programs}, repeats, own_seconds)
-    found = beside("steps of the integrator", "steps/s", steps, times, errors)
-    return found + beside("courses of five years", "patients/s", dict.fromkeys(names, float(n)), times, errors)
+    figures = beside("steps of the integrator", "steps/s", steps, times, errors)
+    return figures + [
+        Figure(f"courses of five years, {name}", n / statistics.median(spent), "patients/s", errors[name])
+        for name, spent in times.items()
+    ]
 
 
 def empty_outcomes(made: Bench) -> layout.Outcomes:
