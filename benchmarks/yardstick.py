@@ -406,16 +406,17 @@ def difference(a: Floats, b: Floats) -> float:
 
 
 def c_fields(quick: bool, repeats: int) -> list[Figure]:
-    """A diffusion step and a smoothing sweep, on a lattice that does not fit the caches of a core and one that does."""
-    library = built("fields.c")
+    """Diffusion and steady oxygen, on a lattice that fits the caches of a core and one that does not."""
+    compiler()
     figures = []
     for side in (36, 64) if quick else (36, 100):
-        figures += diffusion(library, side, 3 * repeats) + smoothing(library, side, 3 * repeats)
+        figures += diffusion(side, 3 * repeats) + oxygen(side, 3 * repeats)
     return figures
 
 
-def diffusion(library: ctypes.CDLL, side: int, rounds: int) -> list[Figure]:
+def diffusion(side: int, rounds: int) -> list[Figure]:
     """Implicit step of one field, loss and gain from voxel to voxel."""
+    library = built("fields.c")
     lattice, rng = Lattice(side, side, side, SPACING), np.random.default_rng(1)
     n, stepper = lattice.voxels, Diffusion(lattice, VEGF_HOUR * SPACING**2, 1.0)
     mine, loss, gain = rng.random(n), rng.random(n), rng.random(n)
@@ -432,25 +433,50 @@ def diffusion(library: ctypes.CDLL, side: int, rounds: int) -> list[Figure]:
     return compared(f"implicit step, {side}³", n, times, error)
 
 
-def smoothing(library: ctypes.CDLL, side: int, rounds: int) -> list[Figure]:
-    """Red-black sweep of the finest level, with the coefficients of oxygen among vessels and cells."""
+def oxygen(side: int, rounds: int) -> list[Figure]:
+    """Steady oxygen among vessels and cells: coefficients, one sweep of the finest level, a whole cycle."""
     lattice = Lattice(side, side, side, SPACING)
-    field, n = SteadyField(lattice, OXYGEN), lattice.voxels
-    mine, (tissue, _) = np.random.default_rng(1).random(n), hours(lattice)
-    h = field.hierarchy
+    mine, theirs = SteadyField(lattice, OXYGEN), SteadyField(lattice, OXYGEN)
+    tissue, later = hours(lattice)
+    h, levels = mine.hierarchy, ctypes.c_int64(mine.hierarchy.shape.shape[0])
+    library = built("multigrid.c", lattice=f"#include <stdint.h>\n{tuple_declared(h)}")
+    library.linearise.restype = ctypes.c_double
+    supplied = ctypes.c_double()
     with Crew(1) as alone:
-        field.solve(mine, tissue, alone, 0.0, cycles_at_most=1)  # fills the coefficients
-    theirs = mine.copy()
-    lines = (ctypes.c_void_p * 6)(
-        *(part[h.edge[0, axis] :].ctypes.data for axis in range(3) for part in (h.below, h.above))
-    )
-    size = (ctypes.c_int64(side),) * 3
-    call = partial(library.smooth, pointer(theirs), pointer(h.right), pointer(h.inverse), *size, lines)
-    works = {"ours": lambda: multigrid.smooth(mine, h, 0, 0, side), "plain C": call}
-    for work in works.values():
-        work()
-    error = difference(mine, theirs)
-    return compared(f"smoothing sweep, {side}³", n, in_turn(works, rounds, own_seconds), error)
+        start = np.zeros(lattice.voxels)
+        mine.solve(start, tissue, alone)
+        c, d = start.copy(), start.copy()
+        packs = ctypes.create_string_buffer(packed(theirs.hierarchy))
+        arrays = [pointer(part) for part in (later.loss, later.gain, later.highest)]
+        half = ctypes.c_double(later.half)
+        works: dict[str, dict[str, Callable[[], object]]] = {
+            "coefficients and residual": {
+                "ours": lambda: mine._linearise(c, later, alone),
+                "plain C": lambda: library.linearise(
+                    pointer(d), packs, levels, *arrays, half, ctypes.byref(supplied)
+                ),
+            },
+            "smoothing sweep": {
+                "ours": lambda: multigrid.smooth(c, h, 0, 0, side),
+                "plain C": lambda: library.smooth(pointer(d), packs, ctypes.c_int64(0)),
+            },
+            "cycle": {
+                "ours": lambda: mine._cycle(c, alone),
+                "plain C": lambda: library.cycle(pointer(d), packs, levels),
+            },
+        }  # fmt: skip
+        figures = []
+        for name, pair in works.items():
+            found = {who: work() for who, work in pair.items()}
+            error = difference(d, c)
+            if name == "coefficients and residual":
+                residual = np.sqrt(np.array([found["plain C"]]) / supplied.value)
+                error = max(
+                    difference(theirs.hierarchy.inverse, h.inverse), difference(residual, np.array([found["ours"]]))
+                )
+            times = in_turn(pair, rounds, own_seconds)
+            figures += compared(f"oxygen, {name}, {side}³", lattice.voxels, times, error)
+    return figures
 
 
 def compared(work: str, voxels: int, times: dict[str, list[float]], error: float) -> list[Figure]:

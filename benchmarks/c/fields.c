@@ -1,4 +1,4 @@
-/* The implicit diffusion step of kernels/diffusion.py and the red-black sweep of kernels/multigrid.py, plane by plane.
+/* The implicit diffusion step of kernels/diffusion.py, plane by plane.
  *
  * Same equations in the same order along each line; products and sums are fused where the compiler likes, so results
  * agree to rounding. x is solved for eight rows in one register each, transposed on the way in and out; the
@@ -123,49 +123,4 @@ void diffuse(double *c, const double *loss, const double *gain, double dt, int64
     for (int64_t z = nz - 2; z >= 0; z--)
         settle(c + z * plane, c + (z + 1) * plane, az.kept[z], az.passed[z], plane);
     free(tile);
-}
-
-/* One colour of one row: right-hand side and six neighbours times the reciprocal diagonal. */
-static inline void smooth_row(double *row, const double *south, const double *north, const double *down,
-                              const double *up, const double *restrict right, const double *restrict inverse,
-                              const double *restrict west, const double *restrict east, double s, double n, double d,
-                              double u, int64_t nx, int odd) {
-    /* the other colour is worked out too and dropped: eight at a time that is cheaper than every second by itself */
-    int64_t x = 1;
-    if (odd == 0)
-        row[0] = (right[0] + (s * south[0] + n * north[0] + d * down[0] + u * up[0]) + (nx > 1 ? east[0] * row[1] : 0.0))
-               * inverse[0];
-    const pick odd_x = {-1, 0, -1, 0, -1, 0, -1, 0}, take = odd ? odd_x : ~odd_x; /* the first lane has an odd x */
-    for (; x + 8 < nx; x += 8) {
-#define AT(p, k) (*(const eight_any *)((p) + x + (k)))
-        eight old = AT(row, 0);
-        eight new = (AT(right, 0) + ((s * AT(south, 0) + n * AT(north, 0)) + (d * AT(down, 0) + u * AT(up, 0)))
-                     + (AT(west, 0) * AT(row, -1) + AT(east, 0) * AT(row, 1))) * AT(inverse, 0);
-        *(eight_any *)(row + x) = (eight)(((pick)new & take) | ((pick)old & ~take));
-    }
-    for (; x < nx; x++)
-        if ((x & 1) == odd)
-            row[x] = (right[x] + ((s * south[x] + n * north[x]) + (d * down[x] + u * up[x]))
-                      + (west[x] * row[x - 1] + (x + 1 < nx ? east[x] * row[x + 1] : 0.0))) * inverse[x];
-}
-
-typedef struct { const double *west, *east, *south, *north, *down, *up; } Couplings;
-
-static void smooth_plane(double *c, const double *right, const double *inverse, Couplings k, int64_t z, int64_t nz,
-                         int64_t ny, int64_t nx, int colour) {
-    int64_t plane = ny * nx, below = z ? -plane : 0, above = z < nz - 1 ? plane : 0;
-    for (int64_t y = 0; y < ny; y++) {
-        int64_t at = z * plane + y * nx;
-        double *row = c + at;
-        smooth_row(row, y ? row - nx : row, y < ny - 1 ? row + nx : row, row + below, row + above, right + at, inverse + at,
-                   k.west, k.east, k.south[y], k.north[y], k.down[z], k.up[z], nx, (int)((colour + y + z) & 1));
-    }
-}
-
-/* One red-black sweep of a whole level; black follows one plane behind. */
-void smooth(double *c, const double *right, const double *inverse, int64_t nz, int64_t ny, int64_t nx, const Couplings *k) {
-    for (int64_t z = 0; z <= nz; z++) {
-        if (z < nz) smooth_plane(c, right, inverse, *k, z, nz, ny, nx, 0);
-        if (z) smooth_plane(c, right, inverse, *k, z - 1, nz, ny, nx, 1);
-    }
 }
