@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import math
 import os
 import shutil
 import statistics
@@ -470,9 +471,10 @@ def oxygen(side: int, rounds: int) -> list[Figure]:
             found = {who: work() for who, work in pair.items()}
             error = difference(d, c)
             if name == "coefficients and residual":
-                residual = np.sqrt(np.array([found["plain C"]]) / supplied.value)
+                left, supply = found["plain C"], supplied.value
+                residual = math.sqrt(left / supply if supply > 0.0 else left)
                 error = max(
-                    difference(theirs.hierarchy.inverse, h.inverse), difference(residual, np.array([found["ours"]]))
+                    difference(theirs.hierarchy.inverse, h.inverse), abs(residual - found["ours"]) / (residual or 1.0)
                 )
             times = in_turn(pair, rounds, own_seconds)
             figures += compared(f"oxygen, {name}, {side}³", lattice.voxels, times, error)
