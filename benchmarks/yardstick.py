@@ -488,7 +488,7 @@ def compared(work: str, voxels: int, times: dict[str, list[float]], error: float
 
 # --- agents --------------------------------------------------------------------------------
 
-EFFECTORS = 10_000  # placed on a lattice of 144³; fewer on a smaller one
+EFFECTORS, ONE_IN = 10_000, 50  # so many, or one in so many voxels of a small lattice: calls cost some microseconds
 SIDE, QUICK_SIDE = 144, 48
 FRACTION = 0.345  # of voxels with a cell: a million in 144³
 WARM_STEPS = 3
@@ -571,7 +571,7 @@ def c_agents(quick: bool, repeats: int) -> list[Figure]:
     compiler()
     side = QUICK_SIDE if quick else SIDE
     with Crew(1) as alone:
-        return agent_steps(lively(side, alone, EFFECTORS * side**3 // SIDE**3), repeats)
+        return agent_steps(lively(side, alone, min(EFFECTORS, side**3 // ONE_IN)), repeats)
 
 
 def agent_steps(model: SpatialModel, repeats: int) -> list[Figure]:
