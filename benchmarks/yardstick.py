@@ -28,10 +28,10 @@ from integrator_table import floors
 
 from benchmarks.fields import OXYGEN, SPACING, VEGF_HOUR, hours
 from benchmarks.figure import Figure, Skip
-from benchmarks.lattice import STUDY, bring_in
-from benchmarks.patient import study
+from benchmarks.lattice import BIG as BIG_SIDE
+from benchmarks.lattice import EFFECTORS, SHARE, bring_in, task_of
+from benchmarks.patient import empty, study
 from benchmarks.timing import in_turn, own_seconds, ratio, spread
-from tumorsim.experiment import tasks_of
 from tumorsim.kernels import layout, multigrid
 from tumorsim.kernels._jit import cpu_name
 from tumorsim.kernels.lattice import TISSUE, TUMOUR, Clock, State
@@ -41,8 +41,6 @@ from tumorsim.lattice.fields import Diffusion, Lattice, SteadyField
 from tumorsim.lattice.state import enlarged
 from tumorsim.models.patient import simulate_batch
 from tumorsim.models.spatial import SpatialModel
-from tumorsim.spatial_api import experiment_of
-from tumorsim.spatial_scenario import load_spatial
 from tumorsim.trial import RELATIVE_TOLERANCE
 
 Floats = NDArray[np.float64]
@@ -370,7 +368,7 @@ def c_patient(quick: bool, repeats: int) -> list[Figure]:
     made.policy["relative_tolerance"] = RELATIVE_TOLERANCE
     names = {"ours": 0, "plain C, one by one": 1, f"plain C, {LANES} side by side": LANES}
     programs = {name: PatientC(given, lanes) for name, lanes in names.items() if lanes}
-    outcomes = empty_outcomes(made)
+    outcomes = empty(made)
 
     def whole() -> None:
         simulate_batch(made.cohort, made.policy, outcomes, 0, n)
@@ -387,15 +385,6 @@ def c_patient(quick: bool, repeats: int) -> list[Figure]:
         Figure(f"courses of five years, {name}", n / statistics.median(spent), "patients/s", errors[name])
         for name, spent in times.items()
     ]
-
-
-def empty_outcomes(made: Bench) -> layout.Outcomes:
-    """Outputs of our kernel, nobody traced."""
-    n = made.cohort.traits.size
-    return layout.Outcomes(
-        np.zeros(n, layout.OUTCOME), np.zeros((n, made.visits), layout.VISIT), np.zeros((1, 0), layout.TRACE),
-        np.zeros(0), np.full(n, -1), np.zeros(n, layout.MEMO),
-    )  # fmt: skip
 
 
 # --- fields --------------------------------------------------------------------------------
@@ -488,16 +477,14 @@ def compared(work: str, voxels: int, times: dict[str, list[float]], error: float
 
 # --- agents --------------------------------------------------------------------------------
 
-EFFECTORS, ONE_IN = 10_000, 50  # so many, or one in so many voxels of a small lattice: calls cost some microseconds
-SIDE, QUICK_SIDE = 144, 48
-FRACTION = 0.345  # of voxels with a cell: a million in 144³
+ONE_IN = 50  # voxels of a small lattice an effector: the microseconds of a call must not decide
+QUICK_SIDE = 48
 WARM_STEPS = 3
 
 
 def lively(side: int, crew: Crew, effectors: int) -> SpatialModel:
     """A lattice with cells, vessels, a drug and effectors, some hours after the start; its tables have room."""
-    changes = (f"lattice.extent={side * SPACING:g} um", f"start.cell_fraction={FRACTION}")
-    task = next(iter(tasks_of(experiment_of(load_spatial(STUDY, changes)))))
+    task = task_of(side, SHARE)
     model = SpatialModel(task.plan, task.doses, task.seed, crew)
     bring_in(model, effectors)
     for _ in range(WARM_STEPS):
@@ -569,7 +556,7 @@ class AgentsC:
 def c_agents(quick: bool, repeats: int) -> list[Figure]:
     """Steps of all agents by both, from one state; the error counts the numbers that differ, out of all."""
     compiler()
-    side = QUICK_SIDE if quick else SIDE
+    side = QUICK_SIDE if quick else BIG_SIDE
     with Crew(1) as alone:
         return agent_steps(lively(side, alone, min(EFFECTORS, side**3 // ONE_IN)), repeats)
 

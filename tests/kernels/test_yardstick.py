@@ -102,7 +102,7 @@ def test_patients_take_the_same_steps_to_the_same_states() -> None:
             ours, theirs = given.end[row, :n], program.end[row, :n]
             scale = np.maximum(np.abs(ours), yardstick.floors(ours, drugs, products))
             assert np.max(np.abs(theirs - ours) / scale) < 1e-6
-    outcomes = yardstick.empty_outcomes(made)
+    outcomes = yardstick.empty(made)
     made.policy["relative_tolerance"] = yardstick.RELATIVE_TOLERANCE
     yardstick.simulate_batch(made.cohort, made.policy, outcomes, 0, given.patients)
     for found in steps:
