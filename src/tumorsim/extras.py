@@ -1,19 +1,20 @@
-"""Libraries that only a calibration or a sensitivity analysis needs: imported when needed, named when missing."""
+"""Libraries that only some verbs need: imported when needed, named when missing."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
 
-EXTRA = "calibrate"
+# name on the package index where it is another than that of the module
+PACKAGES = {"libsbml": "python-libsbml"}
 
 
 class MissingLibraryError(RuntimeError):
-    """A library of the extra ``calibrate`` is not installed."""
+    """A library of an extra is not installed."""
 
 
-def need(module: str) -> Any:
-    """The module called ``module``.
+def need(module: str, extra: str = "calibrate") -> Any:
+    """The module called ``module``, which the extra ``extra`` brings.
 
     Raises
     ------
@@ -27,5 +28,6 @@ def need(module: str) -> Any:
         if error.name is None or error.name.partition(".")[0] != package:
             raise
         raise MissingLibraryError(
-            f'this stage needs the library {package}: install it with  python -m pip install "tumorsim[{EXTRA}]"'
+            f"this needs the library {PACKAGES.get(package, package)}: "
+            f'install it with  python -m pip install "tumorsim[{extra}]"'
         ) from None

@@ -103,10 +103,8 @@ def run_trial(
     numbers = np.arange(study.population.patients, dtype=np.int64) if numbers is None else numbers
     patients = draw(study.disease, study.population, study.design, numbers, study.seed)
     assigned = _assign(study, patients)
-    roster = _roster(study)
-    recipients = Recipients(
-        numbers, patients.covariates["weight"], patients.body_surface, patients.covariates["lymphocyte_factor"]
-    )
+    roster = study_roster(study)
+    recipients = _recipients(patients)
     visits, visit_count = _visit_events(study, numbers)
     times = np.arange(0.0, study.design.horizon, study.output.interval)
     total = int(assigned.sum())
@@ -129,6 +127,45 @@ def run_trial(
     data = _collect(study, patients, assigned, [arms[a] for a in sorted(arms)], times)
     _check(data)
     return data
+
+
+def arm_inputs(
+    study: Study,
+    arm: int,
+    numbers: Ints,
+    relative_tolerance: float = RELATIVE_TOLERANCE,
+    extra: EventTable | None = None,
+) -> tuple[layout.Cohort, Records, int]:
+    """What the kernel is given for patients of one arm, as in `run_trial`: cohort, protocol, visits a patient has.
+
+    Parameters
+    ----------
+    study
+        Blocks of the scenario.
+    arm
+        Its place among the arms.
+    numbers : (n,)
+        Patient numbers.
+    relative_tolerance
+        Of the integrator.
+    extra
+        Events added to those planned.
+    """
+    patients = draw(study.disease, study.population, study.design, numbers, study.seed)
+    roster = study_roster(study)
+    recipients = _recipients(patients)
+    visits, count = _visit_events(study, numbers)
+    treatments = study.arms[arm].treatments
+    planned = build_events(treatments, roster, recipients, study.seed, study.design.horizon)
+    events = merge(planned, visits) if extra is None else merge(planned, visits, extra)
+    cohort = _cohort(study, study.arms[arm], patients, roster, events)
+    return cohort, _policy(study, roster, relative_tolerance), count
+
+
+def _recipients(patients: VirtualPatients) -> Recipients:
+    """What treatments know of the patients."""
+    known = patients.covariates
+    return Recipients(patients.number, known["weight"], patients.body_surface, known["lymphocyte_factor"])
 
 
 def _assign(study: Study, patients: VirtualPatients) -> Floats:
@@ -180,7 +217,8 @@ def _only(found: layout.Outcomes, blank: layout.Outcomes, kept: NDArray[np.bool_
     return blank
 
 
-def _roster(study: Study) -> Roster:
+def study_roster(study: Study) -> Roster:
+    """Every drug, product and procedure of the trial, in the order of the records of a cohort."""
     rescue, tace = study.salvage.rescue, study.salvage.tace
     return roster_of(
         [arm.treatments for arm in study.arms],

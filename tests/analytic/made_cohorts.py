@@ -15,7 +15,7 @@ from tumorsim.interventions.events import build_events
 from tumorsim.kernels import layout
 from tumorsim.models.patient import simulate_batch
 from tumorsim.scenario import load
-from tumorsim.trial import Study, _cohort, _outcomes, _policy, _roster
+from tumorsim.trial import Study, _cohort, _outcomes, _policy, study_roster
 
 ADJUVANT = "scenarios/hcc_adjuvant_cik_rct.yaml"
 NO_DEATH = {"other_rate": 0.0, "tumour_rate": 0.0, "liver_rate": 0.0}
@@ -49,7 +49,7 @@ def typical() -> Typical:
         block = getattr(study.disease, process)
         for name, value in zip(block.names(), block.values(), strict=True):
             patients.traits[process][name] = value
-    roster = _roster(study)
+    roster = study_roster(study)
     recipients = Recipients(number, patients.covariates["weight"], patients.body_surface, np.ones(1))
     nothing = build_events((), roster, recipients, study.seed, study.design.horizon)
     return Typical(_cohort(study, study.arms[0], patients, roster, nothing), _policy(study, roster, 1e-6))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from event_driver import bench, count, lsoda, ours, run_patient, start_patient
+from event_driver import Patient, bench, lsoda, ours, run_patient
 from integrator_table import benches, quiet_table, slopes, table, text
 
 from tumorsim.api import simulate, study_of
@@ -70,7 +70,7 @@ def loaded_patient():
     """A patient on sorafenib with effectors in blood and lesions, some days after an infusion."""
     study = study_of(load("scenarios/hcc_sorafenib_cik.yaml", ["population.patients=4"]))
     made = bench(study, 1, np.arange(4), [])
-    p = start_patient(made, 2, 1e-10)
+    p = Patient(made, 2, 1e-10, mortal=False)
     lesions = 0
     for lesion in range(int(made.cohort.lesion_offset[3] - made.cohort.lesion_offset[2])):
         if made.cohort.lesions["arrival"][made.cohort.lesion_offset[2] + lesion] <= 0.0:
@@ -80,7 +80,8 @@ def loaded_patient():
     for event in ((layout.EVENT_DRUG_RATE, 0, 800.0), (layout.EVENT_INFUSION, 0, 2.5e9)):
         row = np.array([(0.0, *event)], dtype=layout.EVENT)
         model.apply_event(0.0, row[0], lesions, p.work, p.patient, made.policy[0], p.rows, p.out)
-    lesions = ours(p, made.policy[0], 0.0, 4.0, lesions, True)
+    p.lesions = lesions
+    lesions = ours(p, 0.0, 4.0, True)
     return p, made, lesions
 
 
@@ -96,7 +97,7 @@ def fixed_steps(p, y0: np.ndarray, lesions: int, t0: float, span: float, steps: 
 
 def test_fixed_steps_converge_at_order_five() -> None:
     p, _, lesions = loaded_patient()
-    y0 = p.work.y[: count(p, lesions)].copy()
+    y0 = p.work.y[: p.count()].copy()
     truth = fixed_steps(p, y0, lesions, 4.0, 4.0, 2048)
     sizes = np.array([16, 32, 64, 128])
     errors = [np.max(np.abs(fixed_steps(p, y0, lesions, 4.0, 4.0, n) - truth) / (np.abs(truth) + 1e-12)) for n in sizes]
@@ -106,7 +107,7 @@ def test_fixed_steps_converge_at_order_five() -> None:
 
 def test_the_interpolant_converges_at_order_four_or_better() -> None:
     p, _, lesions = loaded_patient()
-    n = count(p, lesions)
+    n = p.count()
     y0 = p.work.y[:n].copy()
     errors = []
     spans = (0.4, 0.2, 0.1)
@@ -127,7 +128,7 @@ def test_the_interpolant_converges_at_order_four_or_better() -> None:
 def test_embedded_error_is_of_order_five() -> None:
     """The estimate is the difference of orders five and four: halving the step divides it by 2**5."""
     p, _, lesions = loaded_patient()
-    n = count(p, lesions)
+    n = p.count()
     y0 = p.work.y[:n].copy()
     found = []
     for h in (0.2, 0.1, 0.05):

@@ -13,7 +13,7 @@ from tumorsim.interventions.events import build_events
 from tumorsim.kernels import layout
 from tumorsim.models.patient import simulate_batch
 from tumorsim.scenario import load
-from tumorsim.trial import Study, _cohort, _outcomes, _policy, _roster, run_trial
+from tumorsim.trial import Study, _cohort, _outcomes, _policy, run_trial, study_roster
 
 SCENARIOS = ("scenarios/hcc_adjuvant_cik_rct.yaml", "scenarios/hcc_sorafenib_cik.yaml")
 N = 24
@@ -27,7 +27,7 @@ def inputs(made: Study) -> list[tuple[layout.Cohort, np.ndarray]]:
     """What the kernel is given for each arm, with the limits of the hazards that it then draws."""
     numbers = np.arange(N)
     patients = draw(made.disease, made.population, made.design, numbers, made.seed)
-    roster, known = _roster(made), patients.covariates
+    roster, known = study_roster(made), patients.covariates
     people = Recipients(numbers, known["weight"], patients.body_surface, known["lymphocyte_factor"])
     found = []
     for arm in made.arms:
@@ -82,7 +82,7 @@ def test_a_new_arm_in_front_of_the_others_leaves_them_alone() -> None:
     other = first.treatments[0].model_copy(update={"drug": first.treatments[0].drug.replace(clearance=100.0)})
     extra = first.model_copy(update={"name": "extra", "treatments": (other,)})
     three = Study(two.disease, two.population, two.design, (extra, *two.arms), two.salvage, two.output, two.seed)
-    assert len(_roster(three).drugs) == len(_roster(two).drugs) + 1
+    assert len(study_roster(three).drugs) == len(study_roster(two).drugs) + 1
     before, after = run_trial(two), run_trial(three)
     for name in layout.OUTCOME_NAMES:
         np.testing.assert_array_equal(after[name][1:], before[name], err_msg=name)

@@ -10,7 +10,7 @@ import typer
 
 from tumorsim.cli.app import app
 from tumorsim.cli.console import Code, Progress, complain, guarded, print_json, printable, program, say
-from tumorsim.cli.options import AsJson, Force, Quiet, ResultPath, Threads, Verbose, out_option
+from tumorsim.cli.options import AsJson, Force, Overrides, Quiet, ResultPath, Seed, Threads, Verbose, out_option
 
 if TYPE_CHECKING:
     from tumorsim.figures.base import Kind
@@ -36,6 +36,7 @@ class Format(StrEnum):
     """Formats of ``export``."""
 
     csv = "csv"
+    sbml = "sbml"
 
 
 @app.command()
@@ -353,24 +354,53 @@ def _check_source(declared: Kind[Any], result: Path) -> None:
 @app.command()
 @guarded
 def export(
-    result: ResultPath,
+    result: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RESULT", help="A result file (HDF5); for SBML also a scenario file (YAML).", show_default=False
+        ),
+    ],
     to: Annotated[Format, typer.Option("--to", help="Format.")] = Format.csv,
-    out: Annotated[Path | None, out_option("Folder; RESULT-csv if not given.")] = None,
+    arm: Annotated[
+        str | None, typer.Option("--arm", metavar="NAME", help="Of SBML: the arm.", show_default=False)
+    ] = None,
+    patient: Annotated[
+        int | None,
+        typer.Option("--patient", metavar="N", min=0, help="Of SBML: the patient; 0 if not given.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None, out_option("Folder; RESULT-csv if not given. Of SBML: file; RESULT-ARM-N.xml if not given.")
+    ] = None,
+    seed: Seed = None,
+    settings: Overrides = None,
     force: Force = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write a result as plain tables.
+    """Write a result as plain tables, or a patient as an SBML model.
 
-    Of a trial: patients, visits, trajectories. Of a spatial study: series, measures and
+    Tables of a trial: patients, visits, trajectories. Of a spatial study: series, measures and
     the lineage; voxels stay in the file, which xarray and ParaView open. Of a sweep: one
     row a run, and the failures. And what each column means.
+
+    SBML: the equations, parameters and realised schedule of one virtual patient in one arm,
+    for other simulators. Needs the extra sbml.
 
     \b
     Examples:
       tumorsim export results/hcc_adjuvant_cik_rct-seed1.h5 --to csv
       tumorsim export results/spatial_tace_nk-seed1.h5
+      tumorsim export scenarios/hcc_sorafenib_cik.yaml --to sbml --arm combination --patient 3 -o patient3.xml
     """
+    from tumorsim.cli.files import UsageError
+
+    if to is Format.sbml:
+        typer.echo(_export_sbml(result, arm, patient or 0, out, seed, settings, force))
+        return
+    if arm is not None or patient is not None or seed is not None or settings:
+        raise UsageError("--arm, --patient, --seed and --set belong to --to sbml; tables hold every arm and patient")
+    if result.suffix.lower() in {".yaml", ".yml"}:
+        raise UsageError(f"{result}: tables are of a result; run it first:  {program()} run {result}")
     from tumorsim import store
     from tumorsim.export import to_csv
 
@@ -378,3 +408,26 @@ def export(
         typer.echo(path)
     if store.kind_of(result) == "spatial":
         say("Voxels are no table: open the result with xarray (group snapshots) or ParaView; see docs/result-file.md")
+
+
+def _export_sbml(
+    source: Path,
+    arm: str | None,
+    patient: int,
+    out: Path | None,
+    seed: int | None,
+    settings: list[str] | None,
+    force: bool,
+) -> Path:
+    """One patient as SBML; without ``out`` beside a result, or in the current folder of a scenario."""
+    from tumorsim.cli.files import own_or_given, write_text
+    from tumorsim.sbml_api import patient_sbml, trial_of
+
+    scenario = trial_of(source, settings or (), seed)
+    folder = Path() if source.suffix.lower() in {".yaml", ".yml"} else source.parent
+    only = scenario.arms[0].name if arm is None and len(scenario.arms) == 1 else arm
+    path = own_or_given(out, folder / f"{source.stem}-{only}-{patient}.xml", force)
+    text, exported = patient_sbml(scenario, arm, patient)
+    write_text(path, text, force or out is None)
+    say(f"{len(exported.system.events)} events; checked by libsbml without an error")
+    return path

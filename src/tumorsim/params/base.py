@@ -230,6 +230,12 @@ class Process(Block):
         return tuple(name for name in cls.model_fields if name not in cls.DESCRIPTION)
 
     @classmethod
+    def description(cls, name: str) -> tuple[str, str, str]:
+        """Sentence, symbol and dimension of a parameter, as declared."""
+        extra = cls._extra(name)
+        return str(cls.model_fields[name].description), str(extra["symbol"]), str(extra["dimension"])
+
+    @classmethod
     def bounds(cls, name: str) -> tuple[float, float]:
         """Lowest and highest value a parameter may take, internal units."""
         extra = cls._extra(name)
