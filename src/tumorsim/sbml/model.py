@@ -120,34 +120,60 @@ def state_ids(names: Names, lesions: Sequence[int]) -> list[str]:
 
 def _system(walk: Walk, start: Start, disease: Disease, roster: Roster) -> System:
     """The model of a course that is over."""
-    patient, system = walk.patient, System()
-    names = names_of(roster)
-    lesions = walk.inputs.cohort.lesions[walk.first : walk.first + walk.arrivals.size]
+    names, known = names_of(roster), walk.inputs.cohort.lesions
+    lesions = known[walk.first : walk.first + walk.arrivals.size]
     lesions = lesions[: int(np.count_nonzero(lesions["arrival"] <= walk.t))]
     places = [_place(walk, start, index, lesion) for index, lesion in enumerate(lesions)]
-    sids = [place.sid for place in places]
-    drugs, products = 2 * len(names.drugs), 4 * len(names.products)
-    tail = start.y[drugs + products : drugs + products + layout.BODY_TAIL].tolist()
-    add_parameters(
-        system, names, disease, (roster.drugs, roster.products, roster.procedures), patient.traits,
-        (patient.drugs, patient.products),
-    )  # fmt: skip
-    for i, sid in enumerate(names.drugs):
-        clock = float(patient.intake["start"][i])
-        add_drug(system, sid, start.y[2 * i : 2 * i + 2].tolist(), float(start.rates[i]), clock)
-    add_drug_effects(system, names.drugs)
-    for i, sid in enumerate(names.products):
-        add_product(system, sid, start.y[drugs + 4 * i : drugs + 4 * i + 4].tolist(), sids)
-    add_host(system, names.products, sids, tail, [min(float(one), NEVER) for one in walk.work.memo["limits"]])
-    add_vessel_laws(system)
+    limits = [min(float(one), NEVER) for one in walk.work.memo["limits"]]
+    system = assemble(walk.patient, disease, roster, start.y, start.rates, limits, places)
     for place, lesion in zip(places, lesions, strict=True):
-        add_lesion(system, place, names.products)
         if not place.present:
             system.constant(
                 f"{place.sid}_mark", f"{place.sid} is prevented where memory protects more than this (eq. M3)", "1",
                 float(lesion["mark"]), "Drawn for this lesion",
             )  # fmt: skip
     add_deeds(system, walk.deeds, names, lesions, float(walk.policy["residual_fraction"]))
+    return system
+
+
+def assemble(
+    patient: layout.Patient, disease: Disease, roster: Roster, y: Floats, rates: Floats, limits: Sequence[float],
+    places: Sequence[Place],
+) -> System:  # fmt: skip
+    """Parameters, laws and states of a patient; no dated event.
+
+    Parameters
+    ----------
+    patient
+        Records of the patient; days of first doses are read from ``intake``.
+    disease, roster
+        Definitions behind the records.
+    y
+        States of the body at the start; what follows them is not read.
+    rates : (drugs,)
+        Intake at the start, mg/day.
+    limits : (3,)
+        Cumulative hazards at which the patient dies.
+    places
+        Lesions.
+    """
+    system, names = System(), names_of(roster)
+    sids = [place.sid for place in places]
+    drugs, products = layout.DRUG_STATES * len(names.drugs), layout.PRODUCT_STATES * len(names.products)
+    start = y[: drugs + products + layout.BODY_TAIL].tolist()
+    add_parameters(
+        system, names, disease, (roster.drugs, roster.products, roster.procedures), patient.traits,
+        (patient.drugs, patient.products),
+    )  # fmt: skip
+    for i, sid in enumerate(names.drugs):
+        add_drug(system, sid, start[2 * i : 2 * i + 2], float(rates[i]), float(patient.intake["start"][i]))
+    add_drug_effects(system, names.drugs)
+    for i, sid in enumerate(names.products):
+        add_product(system, sid, start[drugs + 4 * i : drugs + 4 * i + 4], sids)
+    add_host(system, names.products, sids, start[drugs + products :], limits)
+    add_vessel_laws(system)
+    for place in places:
+        add_lesion(system, place, names.products)
     return system
 
 

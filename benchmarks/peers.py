@@ -1,0 +1,157 @@
+"""Other simulators on the same patients: libRoadRunner, which compiles the SBML export and solves it with CVODE.
+
+    python -m benchmarks.peers [--quick]
+
+prints its figures alone. Needs the extra `peers`; without it there are none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "analytic"))
+
+from integrator_table import floors
+from roadrunner_peer import Peer
+
+from benchmarks.figure import Figure, line
+from benchmarks.patient import empty, study
+from tumorsim.course import Inputs
+from tumorsim.models.patient import simulate_batch
+from tumorsim.sbml.document import sbml_text
+from tumorsim.sbml.model import export_patient, names_of, state_ids
+from tumorsim.trial import RELATIVE_TOLERANCE, Study, arm_inputs, study_roster
+
+REFERENCE = 1e-11
+TRIED = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
+DAYS = 5 * 365.25
+LOOKS = tuple(np.arange(15.37, DAYS, 91.3125))  # where errors are read
+CELLS = 1  # place of the arm that is given cells
+
+
+@dataclass
+class Patient:
+    """One patient of both: largest errors, and CPU seconds by repeat; of libRoadRunner by tolerance."""
+
+    error: float
+    seconds: list[float]
+    their_error: dict[float, float]
+    their_seconds: dict[float, list[float]]
+    loading: float
+
+
+def roadrunner(quick: bool, repeats: int) -> list[Figure]:
+    """Five years of the same patients with the same events, by our compiled loop and by libRoadRunner's.
+
+    Its tolerance is the loosest power of ten whose largest error is not above ours, both
+    against libRoadRunner at 1e-11. Of its settings the fastest are taken: optimised code.
+    Both run on one thread and are timed in CPU seconds, patient by patient in turn.
+    Ours also reads the images of each visit and decides on treatment; theirs is told.
+    Without the extra `peers` there are no figures.
+    """
+    if find_spec("roadrunner") is None or find_spec("libsbml") is None:
+        return []
+    patients = 8 if quick else 64
+    work = study(patients)
+    made = immortal(work, patients)
+    simulate_batch(made.cohort, made.policy, empty(made), 0, 1)  # warm
+    return figures([measure(work, made, i, repeats) for i in range(patients)], repeats)
+
+
+def measure(work: Study, made: Inputs, i: int, repeats: int) -> Patient:
+    """One patient at every tolerance; which of them counts is known when all patients are done."""
+    roster = study_roster(work)
+    names = names_of(roster)
+    mine = export_patient(made, work.disease, roster, i, until=DAYS, looks=LOOKS)
+    lesions = sum(sid.endswith("_present") for sid in mine.system.quantities)
+    ids = state_ids(names, range(lesions))
+    text = sbml_text(mine.system, "patient", "patient", [])
+    start = time.process_time()
+    peer = Peer(text, ids, names, optimised=True)
+    loading = time.process_time() - start
+
+    def states(tolerance: float) -> list[np.ndarray]:
+        peer.set_tolerance(tolerance)
+        found = peer.run(mine.days)
+        place = {sid: column for column, sid in enumerate(ids)}
+        return [
+            row[[place[sid] for sid in state_ids(names, there)]]
+            for row, (_, there) in zip(found, mine.states, strict=True)
+        ]
+
+    truth = states(REFERENCE)
+    drugs, products = len(names.drugs), len(names.products)
+
+    def error(found: list[np.ndarray]) -> float:
+        pairs = zip(found, truth, strict=True)
+        return max(float(np.max(np.abs(a - b) / np.maximum(np.abs(b), floors(b, drugs, products)))) for a, b in pairs)
+
+    done = Patient(
+        error([y for y, _ in mine.states]), [], {tolerance: error(states(tolerance)) for tolerance in TRIED},
+        {tolerance: [] for tolerance in TRIED}, loading,
+    )  # fmt: skip
+    for _ in range(repeats):
+        out = empty(made)
+        done.seconds.append(cpu_seconds(lambda out=out: simulate_batch(made.cohort, made.policy, out, i, i + 1)))
+        for tolerance in TRIED:
+            peer.set_tolerance(tolerance)
+            peer.runner.reset()
+            done.their_seconds[tolerance].append(cpu_seconds(lambda: peer.runner.simulate(0.0, DAYS, 2)))
+    return done
+
+
+def figures(done: list[Patient], repeats: int) -> list[Figure]:
+    """Lines of the table: the tolerance is chosen, seconds are summed over patients, ratios are of one repeat each."""
+    error = max(one.error for one in done)
+    errors = {tolerance: max(one.their_error[tolerance] for one in done) for tolerance in TRIED}
+    chosen = next((tolerance for tolerance in TRIED if errors[tolerance] <= error), TRIED[-1])
+    ours = [sum(one.seconds[repeat] for one in done) for repeat in range(repeats)]
+    theirs = [sum(one.their_seconds[chosen][repeat] for one in done) for repeat in range(repeats)]
+    ratio = statistics.median(b / a for a, b in zip(ours, theirs, strict=True))
+    name = f"libRoadRunner {version('libroadrunner')} (CVODE), rtol {chosen:.0e}"
+    said, median = "5 years of a patient", statistics.median
+    return [
+        Figure(f"{said}, compiled loop, 1 thread", len(done) / median(ours), "patients/s", error, name, ratio),
+        Figure(f"{said}, libRoadRunner", len(done) / median(theirs), "patients/s", errors[chosen]),
+        Figure("libRoadRunner, loading a patient", median(one.loading for one in done), "s"),
+    ]
+
+
+def immortal(work: Study, patients: int) -> Inputs:
+    """The arm with cells, in which nobody dies within the five years."""
+    made = Inputs(*arm_inputs(work, CELLS, np.arange(patients), RELATIVE_TOLERANCE))
+    for cause in ("tumour_rate", "liver_rate", "other_rate"):
+        made.cohort.traits["hazards"][cause] = 0.0
+    made.cohort.procedures["mortality"] = 0.0
+    made.cohort.traits["end"] = DAYS
+    return made
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """CPU time of one call."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="8 patients instead of 64")
+    chosen = parser.parse_args()
+    for figure in roadrunner(chosen.quick, 3 if chosen.quick else 7):
+        print(line(figure))
+
+
+if __name__ == "__main__":
+    main()
