@@ -33,7 +33,7 @@ from tumorsim.sbml.model import export_patient, names_of, state_ids
 from tumorsim.trial import RELATIVE_TOLERANCE, Study, arm_inputs, study_roster
 
 REFERENCE = 1e-11
-TRIED = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9)
+TRIED = (1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10)
 DAYS = 5 * 365.25
 LOOKS = tuple(np.arange(15.37, DAYS, 91.3125))  # where errors are read
 CELLS = 1  # place of the arm that is given cells
@@ -105,7 +105,7 @@ def measure(work: Study, made: Inputs, i: int, repeats: int) -> Patient:
         done.seconds.append(cpu_seconds(lambda out=out: simulate_batch(made.cohort, made.policy, out, i, i + 1)))
         for tolerance in TRIED:
             peer.set_tolerance(tolerance)
-            peer.runner.reset()
+            peer.reset()
             done.their_seconds[tolerance].append(cpu_seconds(lambda: peer.runner.simulate(0.0, DAYS, 2)))
     return done
 
@@ -114,17 +114,19 @@ def figures(done: list[Patient], repeats: int) -> list[Figure]:
     """Lines of the table: the tolerance is chosen, seconds are summed over patients, ratios are of one repeat each."""
     error = max(one.error for one in done)
     errors = {tolerance: max(one.their_error[tolerance] for one in done) for tolerance in TRIED}
-    chosen = next((tolerance for tolerance in TRIED if errors[tolerance] <= error), TRIED[-1])
+    chosen = next((tolerance for tolerance in TRIED[1:] if errors[tolerance] <= error), TRIED[-1])
     ours = [sum(one.seconds[repeat] for one in done) for repeat in range(repeats)]
-    theirs = [sum(one.their_seconds[chosen][repeat] for one in done) for repeat in range(repeats)]
-    ratio = statistics.median(b / a for a, b in zip(ours, theirs, strict=True))
-    name = f"libRoadRunner {version('libroadrunner')} (CVODE), rtol {chosen:.0e}"
-    said, median = "5 years of a patient", statistics.median
-    return [
-        Figure(f"{said}, compiled loop, 1 thread", len(done) / median(ours), "patients/s", error, name, ratio),
-        Figure(f"{said}, libRoadRunner", len(done) / median(theirs), "patients/s", errors[chosen]),
-        Figure("libRoadRunner, loading a patient", median(one.loading for one in done), "s"),
-    ]
+    mine, median = len(done) / statistics.median(ours), statistics.median
+    made, looser = [], TRIED[TRIED.index(chosen) - 1]
+    for tolerance in (chosen, looser):  # the one that is as exact as ours, and the next that is not
+        theirs = [sum(one.their_seconds[tolerance][repeat] for one in done) for repeat in range(repeats)]
+        ratio = median(b / a for a, b in zip(ours, theirs, strict=True))
+        name = f"libRoadRunner {version('libroadrunner')}, rtol {tolerance:.0e}"
+        made += [
+            Figure("5 years of a patient, compiled loop", mine, "patients/s", error, name, ratio),
+            Figure(f"the same by {name}", len(done) / median(theirs), "patients/s", errors[tolerance]),
+        ]
+    return [*made, Figure("libRoadRunner, loading a patient", median(one.loading for one in done), "s")]
 
 
 def immortal(work: Study, patients: int) -> Inputs:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tumorsim.api import load, open_result, replay, run, simulate
+    from tumorsim.sbml_api import to_sbml
     from tumorsim.scenario import Scenario, ScenarioError
     from tumorsim.spatial_api import SpatialResult
     from tumorsim.spatial_scenario import SpatialScenario
@@ -38,6 +39,7 @@ __all__ = [
     "run",
     "run_sweep",
     "simulate",
+    "to_sbml",
 ]
 
 # Where each name lives: nothing is imported before it is asked for. No name may be that of a
@@ -56,6 +58,7 @@ _HOMES = {
     "run": "api",
     "run_sweep": "sweep.api",
     "simulate": "api",
+    "to_sbml": "sbml_api",
 }
 
 

@@ -68,9 +68,13 @@ class Peer:
         for sid in self.states:
             integrator.setIndividualTolerance(sid, absolute_tolerance(sid, self.names) * relative / 1e-6)
 
+    def reset(self) -> None:
+        """Back to the start values; its plain reset would leave what events changed."""
+        self.runner.resetToOrigin()
+
     def run(self, days: Sequence[float], more: Sequence[str] = ()) -> np.ndarray:
         """States, then what ``more`` names, on each day from the start values. Shape (days, columns)."""
-        self.runner.reset()
+        self.reset()
         self.runner.timeCourseSelections = ["time", *self.states, *more]
         found = np.array(self.runner.simulate(times=[0.0, *days]))
         np.testing.assert_array_equal(found[1:, 0], days)
