@@ -1,13 +1,7 @@
-"""Other simulators on the same patients: libRoadRunner, which compiles the SBML export and solves it with CVODE.
-
-    python -m benchmarks.peers [--quick]
-
-prints its figures alone. Needs the extra `peers`; without it there are none.
-"""
+"""The same patients in libRoadRunner, which compiles the SBML export and solves it with CVODE; extra `peers`."""
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import time
@@ -24,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "analytic"))
 from integrator_table import floors
 from roadrunner_peer import Peer
 
-from benchmarks.figure import Figure, line
+from benchmarks.figure import Figure, Skip
 from benchmarks.patient import empty, study
 from tumorsim.course import Inputs
 from tumorsim.models.patient import simulate_batch
@@ -57,10 +51,9 @@ def roadrunner(quick: bool, repeats: int) -> list[Figure]:
     against libRoadRunner at 1e-11. Of its settings the fastest are taken: optimised code.
     Both run on one thread and are timed in CPU seconds, patient by patient in turn.
     Ours also reads the images of each visit and decides on treatment; theirs is told.
-    Without the extra `peers` there are no figures.
     """
     if find_spec("roadrunner") is None or find_spec("libsbml") is None:
-        return []
+        raise Skip("it needs libroadrunner and python-libsbml (pip install 'tumorsim[peers]')")
     patients = 8 if quick else 64
     work = study(patients)
     made = immortal(work, patients)
@@ -144,16 +137,3 @@ def cpu_seconds(work: Callable[[], object]) -> float:
     start = time.process_time()
     work()
     return time.process_time() - start
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="8 patients instead of 64")
-    chosen = parser.parse_args()
-    for figure in roadrunner(chosen.quick, 3 if chosen.quick else 7):
-        print(line(figure))
-
-
-if __name__ == "__main__":
-    main()
