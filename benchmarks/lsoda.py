@@ -86,12 +86,12 @@ def looked_at(given: Course, solver: Callable[[], Carry]) -> np.ndarray:
 def looking(carry: Carry, looks: np.ndarray, rows: np.ndarray) -> Carry:
     """The same solver, which also stops at every look and notes the state."""
 
-    def stop(p: Patient, policy: np.void, t: float, t_end: float, lesions: int, changed: bool) -> int:
+    def stop(p: Patient, t: float, t_end: float, changed: bool) -> int:
         for k in np.flatnonzero((looks > t) & (looks <= t_end)):
-            lesions = carry(p, policy, t, float(looks[k]), lesions, changed)
-            record(p.work.y, lesions, p.patient, rows[k])
+            p.lesions = carry(p, t, float(looks[k]), changed)
+            record(p.work.y, p.lesions, p.patient, rows[k])
             t, changed = float(looks[k]), False
-        return carry(p, policy, t, t_end, lesions, changed) if t < t_end else lesions
+        return carry(p, t, t_end, changed) if t < t_end else p.lesions
 
     return stop
 
@@ -128,10 +128,10 @@ def replayed(states: list[np.ndarray]) -> Carry:
     """A solver that knows what comes out."""
     coming = iter(states)
 
-    def carry(p: Patient, policy: np.void, t: float, t_end: float, lesions: int, changed: bool) -> int:
+    def carry(p: Patient, t: float, t_end: float, changed: bool) -> int:
         state = next(coming)
         p.work.y[: state.size] = state
-        return lesions
+        return p.lesions
 
     return carry
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numba
 import numpy as np
-from event_driver import Carry, Patient, count
+from event_driver import Carry, Patient
 from numba import types
 from numbalsoda import lsoda
 
@@ -70,8 +70,8 @@ def carries(tolerance: float) -> Carry:
     Its absolute tolerance is one number for all states, so it is that of the most exacting one.
     """
 
-    def carry(p: Patient, policy: np.void, t: float, t_end: float, lesions: int, changed: bool) -> int:
-        patient, n = p.patient, count(p, lesions)
+    def carry(p: Patient, t: float, t_end: float, changed: bool) -> int:
+        patient, lesions, n = p.patient, p.lesions, p.count()
         box = np.zeros(1, box_type(patient))
         box["states"], box["lesions"], box["traits"] = n, lesions, patient.traits
         for name in ("drugs", "products", "procedures", "intake", "slots"):

@@ -23,7 +23,7 @@ from platformdirs import user_cache_path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "analytic"))
 
-from event_driver import Bench, Patient, bench, count, lsoda, ours, run_patient
+from event_driver import Bench, Patient, bench, lsoda, ours, run_patient
 from integrator_table import floors
 
 from benchmarks.fields import OXYGEN, SPACING, VEGF_HOUR, hours
@@ -287,16 +287,16 @@ def courses(patients: int, checked: int) -> Courses:
     for i in range(patients):
         order = len(rows)
 
-        def carry(p: Patient, policy: np.void, t: float, t_end: float, lesions: int, changed: bool, i: int = i) -> int:
-            n = count(p, lesions)
+        def carry(p: Patient, t: float, t_end: float, changed: bool, i: int = i) -> int:
+            n, lesions = p.count(), p.lesions
             before, steps = p.work.y[:n].copy(), float(p.out["steps"])
             given = p.patient.slots["rate"][:lesions].copy(), p.patient.intake.copy()
             truth = None
             if i < checked:
-                exact(p, policy, t, t_end, lesions, changed)
+                exact(p, t, t_end, changed)
                 truth = p.work.y[:n].copy()
                 p.work.y[:n], p.out["steps"] = before, steps
-            left = ours(p, policy, t, t_end, lesions, changed)
+            left = ours(p, t, t_end, changed)
             rows.append(((t, t_end, float(changed), i, lesions), before, p.work.y[:n].copy(), truth, *given))
             return left
 

@@ -91,7 +91,7 @@ class Functions:
 
 def counts() -> dict[str, int]:
     """Operations of each phase of the right-hand side for one drug, one product and one lesion."""
-    from event_driver import bench, start_patient
+    from event_driver import Patient, bench
 
     from tumorsim.api import study_of
     from tumorsim.kernels import derivatives, diffusion, effectors, growth, liver, pharmacology
@@ -102,7 +102,7 @@ def counts() -> dict[str, int]:
         module.math = Functions()  # type: ignore[attr-defined]
     study = study_of(load("scenarios/hcc_sorafenib_cik.yaml", ["population.patients=1"]))
     made = bench(study, 1, np.arange(1), [])
-    p = start_patient(made, 0, 1e-6)
+    p = Patient(made, 0, 1e-6, mortal=False)
     assert p.patient.drugs.size == p.patient.products.size == 1
     p.patient.intake["start"], p.patient.intake["rate"] = 0.0, 800.0
     lesions = model.arrive(0, 0, p.work, p.patient, made.cohort, 0)
