@@ -124,6 +124,7 @@ def run(
     replicates: int | None = None,
     seed: int | None = None,
     threads: int | None = None,
+    block: int | None = None,
     out: str | Path | None = None,
     overrides: Sequence[str] = (),
     force: bool = False,
@@ -132,8 +133,8 @@ def run(
 ) -> Any:
     """Simulate a scenario and write one result file.
 
-    Of a spatial scenario, finished lattices lie in the folder ``OUT.partial`` until the result is written: after an
-    interruption the same call goes on from there.
+    Finished lattices of a spatial scenario, and finished blocks of a trial of many patients, lie in the folder
+    ``OUT.partial`` until the result is written: after an interruption the same call goes on from there.
 
     Parameters
     ----------
@@ -144,6 +145,9 @@ def run(
         ``key=value``. Only with a path.
     threads
         Cores; all of them by default. The result does not depend on it.
+    block
+        Patients of a trial that are simulated, and kept on disk, at a time; at most 10,000, and fewer on a machine
+        of little memory, by default. A trial of no more is simulated in memory. The result does not depend on it.
     out
         Result file; a temporary file that lives as long as the process by default.
     force
@@ -176,9 +180,10 @@ def run(
     shown = "this scenario" if isinstance(source, Scenario | SpatialScenario) else source
     if isinstance(source, SpatialScenario) or (not isinstance(source, Scenario) and is_spatial(source)):
         _refuse(shown, patients=patients, instead="replicates", kind="spatial scenario")
+        _refuse(shown, block=block, instead="threads", kind="spatial scenario")
         return run_spatial(source, replicates=replicates, **common)
     _refuse(shown, replicates=replicates, instead="patients", kind="trial")
-    return run_study(source, patients=patients, **common)
+    return run_study(source, patients=patients, block=block, **common)
 
 
 def open_result(path: str | Path) -> Any:

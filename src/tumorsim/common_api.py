@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 Notify = Callable[[str], None]
+PARTIAL = ".partial"  # folder of work half done, beside the result and named after it
 D = TypeVar("D")
 S = TypeVar("S", bound=Study)
 
@@ -106,6 +111,48 @@ def target_of(out: str | Path | None, name: str, force: bool) -> Path:
     folder = tempfile.TemporaryDirectory(prefix="tumorsim-")
     _TEMPORARY.append(folder)
     return check_target(Path(folder.name) / f"{name}.h5", force)
+
+
+def identity_of(scenario: Study) -> str:
+    """What work half done must agree with to be gone on from: the scenario, and all else that can change a bit."""
+    from tumorsim.provenance import DECIDING, machine
+
+    found = machine()
+    return hashlib.sha256(json.dumps([scenario.digest, *(found[name] for name in DECIDING)]).encode()).hexdigest()
+
+
+def partial_folder(result: Path) -> Path:
+    """Where the work of a run lies until its result is written."""
+    return result.with_name(result.name + PARTIAL)
+
+
+@contextmanager
+def partial_work(result: Path | None, look: Callable[[Path], None] | None = None) -> Iterator[Path | None]:
+    """Folder of work half done: gone once the result is there, and also if a run that ends early put nothing in.
+
+    Parameters
+    ----------
+    result
+        Where the result will be; None keeps nothing.
+    look
+        Called with the folder before anything is made.
+    """
+    if result is None:
+        yield None
+        return
+    folder = partial_folder(result)
+    if look is not None:
+        look(folder)
+    folder.mkdir(exist_ok=True)
+    try:
+        yield folder
+    except BaseException:
+        for stray in folder.glob(".*.part"):  # of a process that was ended while it wrote
+            stray.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder is not empty: there is something to go on from
+            folder.rmdir()
+        raise
+    shutil.rmtree(folder)
 
 
 def made_with(scenario: Study, threads: int, started: float) -> dict[str, Any]:

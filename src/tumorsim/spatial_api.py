@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +15,9 @@ from tumorsim.common_api import (
     as_scenario,
     compiled,
     default_threads,
+    identity_of,
     made_with,
+    partial_work,
     target_of,
     told_apart,
 )
@@ -33,8 +31,6 @@ if TYPE_CHECKING:
 
     from tumorsim.experiment import Experiment
     from tumorsim.store import StoredSpatial
-
-PARTIAL = ".partial"  # folder of the checkpoints, beside the result and named after it
 
 
 @dataclass(frozen=True)
@@ -149,15 +145,7 @@ def simulate_spatial(
     if notify is not None and not compiled("settle_cells"):
         notify("compiling the kernels of the lattice, once for this version: about a minute")
     study, cores = experiment_of(scenario), threads or default_threads()
-    return run_experiment(study, threads=cores, folder=folder, identity=_identity(scenario), progress=progress)
-
-
-def _identity(scenario: SpatialScenario) -> str:
-    """What a checkpoint must agree with: the scenario, and all else that can change a bit."""
-    from tumorsim.provenance import DECIDING, machine
-
-    found = machine()
-    return hashlib.sha256(json.dumps([scenario.digest, *(found[name] for name in DECIDING)]).encode()).hexdigest()
+    return run_experiment(study, threads=cores, folder=folder, identity=identity_of(scenario), progress=progress)
 
 
 def run_spatial(
@@ -178,7 +166,7 @@ def run_spatial(
 
     scenario = as_scenario(source, SpatialScenario, load_spatial, overrides, replicates=replicates, seed=seed)
     target = target_of(out, scenario.name, force)
-    with _checkpoints(None if out is None else target, _identity(scenario), notify) as folder:
+    with partial_work(None if out is None else target, _going_on(identity_of(scenario), notify)) as folder:
         started = time.perf_counter()
         data = simulate_spatial(scenario, threads=threads, folder=folder, progress=progress, notify=notify)
         told = summarise(data, scenario.name, scenario.title, scenario.seed)
@@ -187,33 +175,17 @@ def run_spatial(
     return SpatialResult(store.read_spatial(path))
 
 
-def partial_folder(result: Path) -> Path:
-    """Where the checkpoints of a run lie until its result is written."""
-    return result.with_name(result.name + PARTIAL)
+def _going_on(identity: str, notify: Notify | None) -> Callable[[Path], None]:
+    """What is done with a folder of checkpoints before the run goes on from there."""
 
+    def look(folder: Path) -> None:
+        held = sorted(folder.glob("*.checkpoint"))
+        if held:
+            _check_identity(held[0], identity)
+            if notify is not None:
+                notify(f"going on from {folder}")
 
-@contextmanager
-def _checkpoints(result: Path | None, identity: str, notify: Notify | None) -> Iterator[Path | None]:
-    """Folder of the checkpoints: gone once the result is there, and also if a run that ends early put nothing in."""
-    if result is None:
-        yield None
-        return
-    folder = partial_folder(result)
-    held = sorted(folder.glob("*.checkpoint"))
-    if held:
-        _check_identity(held[0], identity)
-        if notify is not None:
-            notify(f"going on from {folder}")
-    folder.mkdir(exist_ok=True)
-    try:
-        yield folder
-    except BaseException:
-        for stray in folder.glob(".*.part"):  # of a worker process that was ended while it wrote
-            stray.unlink(missing_ok=True)
-        with suppress(OSError):  # the folder is not empty: there is something to go on from
-            folder.rmdir()
-        raise
-    shutil.rmtree(folder)
+    return look
 
 
 def _check_identity(checkpoint: Path, identity: str) -> None:

@@ -101,6 +101,22 @@ def run_trial(
         Every patient failed. A few failures are kept in ``status`` and reported by the caller.
     """
     numbers = np.arange(study.population.patients, dtype=np.int64) if numbers is None else numbers
+    data = simulate_patients(study, numbers, threads, relative_tolerance, progress)
+    check_failures(data)
+    return data
+
+
+def simulate_patients(
+    study: Study,
+    numbers: Ints,
+    threads: int = 1,
+    relative_tolerance: float = RELATIVE_TOLERANCE,
+    progress: Progress | None = None,
+) -> TrialData:
+    """Some patients of a trial, in every arm that they belong to; parameters as of `run_trial`.
+
+    Failed integrations, even of all, are kept in ``status``.
+    """
     patients = draw(study.disease, study.population, study.design, numbers, study.seed)
     assigned = _assign(study, patients)
     roster = study_roster(study)
@@ -124,9 +140,7 @@ def run_trial(
             total += int(assigned[a].sum()) - int(treated.sum())
             assigned = _members(len(study.arms), a, treated)
             arms[a] = _only(arms[a], blank(assigned=assigned[a]), treated)
-    data = _collect(study, patients, assigned, [arms[a] for a in sorted(arms)], times)
-    _check(data)
-    return data
+    return _collect(study, patients, assigned, [arms[a] for a in sorted(arms)], times)
 
 
 def arm_inputs(
@@ -382,8 +396,14 @@ def _collect(
     )
 
 
-def _check(data: TrialData) -> None:
-    """A trial in which every patient failed is no result."""
+def check_failures(data: TrialData) -> None:
+    """A trial in which every patient failed is no result.
+
+    Raises
+    ------
+    SimulationError
+        The message names the first of them, the time and what to do.
+    """
     failed = (data["status"] > 0) & (data["assigned"] > 0)
     if failed.any() and failed.sum() == (data["assigned"] > 0).sum():
         raise SimulationError(failures_text(data))

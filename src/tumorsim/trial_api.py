@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,9 @@ from tumorsim.common_api import (
     as_scenario,
     compiled,
     default_threads,
+    identity_of,
     made_with,
+    partial_work,
     target_of,
     told_apart,
 )
@@ -95,7 +97,8 @@ class Result(OpenedResult[TrialData]):
         index = pd.MultiIndex.from_product([axes[name] for name in dims], names=dims)
         shape = tuple(len(axes[name]) for name in dims)
         columns = {
-            v.name: np.broadcast_to(_aligned(self.data[v.name], v.dims, dims), shape).reshape(-1) for v in declared
+            v.name: np.broadcast_to(_aligned(np.asarray(self.data[v.name]), v.dims, dims), shape).reshape(-1)
+            for v in declared
         }
         return pd.DataFrame(columns, index=index).reset_index()
 
@@ -182,6 +185,7 @@ def run_study(
     patients: int | None = None,
     seed: int | None = None,
     threads: int | None = None,
+    block: int | None = None,
     out: str | Path | None = None,
     overrides: Sequence[str] = (),
     force: bool = False,
@@ -195,17 +199,56 @@ def run_study(
     scenario = as_scenario(source, Scenario, load, overrides, patients=patients, seed=seed)
     target = target_of(out, scenario.name, force)
     started = time.perf_counter()
-    count = threads or default_threads()
-    data = simulate_trial(scenario, threads=count, progress=progress, notify=notify)
-    told = summary.build(
-        data, scenario.name, scenario.title, scenario.seed, scenario.endpoints, scenario.targets,
-        scenario.trial.matching,
-    )  # fmt: skip
-    path = store.write(
-        target, data, told, scenario.resolved_text, scenario.source_text, made_with(scenario, count, started),
-        survival_columns(data, scenario.endpoints), force,
-    )  # fmt: skip
+    count, size = threads or default_threads(), _block_size(scenario, block)
+    with partial_work(target if size < scenario.population.patients else None) as folder:
+        if folder is None:
+            data = simulate_trial(scenario, threads=count, progress=progress, notify=notify)
+        else:
+            data = _simulate_blocks(scenario, folder, size, count, progress, notify)
+        told = summary.build(
+            data, scenario.name, scenario.title, scenario.seed, scenario.endpoints, scenario.targets,
+            scenario.trial.matching,
+        )  # fmt: skip
+        curves = survival_columns(data, scenario.endpoints)
+        path = store.write(
+            target, data, told, scenario.resolved_text, scenario.source_text, made_with(scenario, count, started),
+            curves, force,
+        )  # fmt: skip
     return Result(store.read(path))
+
+
+def _block_size(scenario: Scenario, block: int | None) -> int:
+    """Patients of a block: those asked for, or as many as suit the machine.
+
+    Raises
+    ------
+    ValueError
+        Fewer than one.
+    """
+    if block is None:
+        from tumorsim.blocks import block_size
+
+        return block_size(study_of(scenario))
+    if block < 1:
+        raise ValueError(f"block={block}: at least one patient is simulated at a time, e.g. block=10000")
+    return block
+
+
+def _simulate_blocks(
+    scenario: Scenario, folder: Path, size: int, threads: int, progress: Progress | None, notify: Notify | None
+) -> TrialData:
+    from tumorsim.blocks import run_blocks
+    from tumorsim.trial import failures_text
+
+    study = study_of(scenario)
+    prepare(study, notify)
+    data = run_blocks(
+        study, folder, size, threads=threads, identity=identity_of(scenario), progress=progress, notify=notify
+    )
+    trouble = failures_text(data)
+    if trouble and notify is not None:
+        notify(trouble)
+    return data
 
 
 def replay_study(
@@ -217,10 +260,11 @@ def replay_study(
 ) -> list[str]:
     """Run a stored trial again and compare bit for bit, as `tumorsim.api.replay`."""
     from tumorsim import store
+    from tumorsim.blocks import simulated_blocks
 
     held = store.read(path)
     scenario = read_resolved(held.scenario_text)
-    again = simulate_trial(scenario, threads=threads, progress=progress, notify=notify)
-    # what an older layout does not hold cannot be compared
-    again = replace(again, arrays={name: array for name, array in again.arrays.items() if name in held.data.arrays})
-    return told_apart(held, store.compare(held.data, again))
+    study = study_of(scenario)
+    prepare(study, notify)
+    blocks = simulated_blocks(study, _block_size(scenario, None), threads or default_threads(), progress)
+    return told_apart(held, store.compare_blocks(held.data, blocks))

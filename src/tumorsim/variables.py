@@ -198,7 +198,8 @@ class TrialData:
     arms, labels
         Arm names (axis ``arm``) and what people call them.
     arrays
-        Arrays by variable name; shapes follow `Variable.dims`; missing is NaN.
+        Arrays by variable name; shapes follow `Variable.dims`; missing is NaN. Those of visits are `RowArray` where
+        all of them would not fit into memory.
     patient
         Patient numbers, axis ``patient``.
     trace

@@ -12,7 +12,8 @@ import pytest
 import tumorsim as ts
 from lattice_examples import BUSY
 from toy_spatial import make_spatial, write_toy_spatial
-from tumorsim import executor, experiment, spatial_api, starter
+from tumorsim import executor, experiment, starter
+from tumorsim.common_api import identity_of
 from tumorsim.figures.base import FigureError
 from tumorsim.figures.spatial import FIGURES
 from tumorsim.provenance import machine
@@ -213,12 +214,12 @@ def test_what_an_ended_process_left_half_written_goes(tmp_path: Path, monkeypatc
 
 
 def test_a_checkpoint_belongs_to_scenario_source_and_versions(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = spatial_api._identity(ts.load(BUSY))
-    assert first == spatial_api._identity(ts.load(BUSY))
-    assert first != spatial_api._identity(ts.load(BUSY, seed=11))
+    first = identity_of(ts.load(BUSY))
+    assert first == identity_of(ts.load(BUSY))
+    assert first != identity_of(ts.load(BUSY, seed=11))
     now = machine()
     monkeypatch.setattr("tumorsim.provenance.machine", lambda: now | {"numba": "0.0"})
-    assert first != spatial_api._identity(ts.load(BUSY))
+    assert first != identity_of(ts.load(BUSY))
 
 
 def test_a_study_without_snapshots_has_no_measures(tmp_path: Path) -> None:

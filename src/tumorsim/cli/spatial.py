@@ -63,7 +63,7 @@ def run_lattices(
 @contextmanager
 def _going_on(path: Path) -> Iterator[None]:
     """An interruption says how to go on, and from what."""
-    from tumorsim.spatial_api import partial_folder
+    from tumorsim.common_api import partial_folder
 
     try:
         yield

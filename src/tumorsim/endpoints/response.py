@@ -12,7 +12,8 @@ from typing import Literal
 
 import numpy as np
 
-from tumorsim.endpoints.survival import BoolArray, IntArray, codes_of, follow_up
+from tumorsim.endpoints.survival import BoolArray, FloatArray, IntArray, codes_of, follow_up
+from tumorsim.rows import spans
 from tumorsim.variables import RESPONSES, TrialData
 
 Criteria = Literal["recist", "mrecist"]
@@ -78,8 +79,17 @@ def response(
     if data.setting == "adjuvant":
         raise ValueError("response: an adjuvant trial has no measurable disease to respond; ask for rfs or ttr instead")
     end, included = follow_up(data, arm)
-    time = np.asarray(data["visit_time"][arm], dtype=np.float64)
-    code = codes_of(data, f"response_{criteria}", arm)
+    best, apart = np.empty(end.size, np.int64), np.empty(end.size)
+    for rows in spans(data["visit_time"]):
+        time = np.asarray(data["visit_time"][arm, rows], dtype=np.float64)
+        code = codes_of(data, f"response_{criteria}", arm, rows)
+        best[rows], apart[rows] = _best(time, code, end[rows], minimum_stable)
+    controlled = included & np.isin(best, (COMPLETE, PARTIAL, STABLE))
+    return Response(best, controlled, controlled & (apart >= confirmation), included)
+
+
+def _best(time: FloatArray, code: IntArray, end: FloatArray, minimum_stable: float) -> tuple[IntArray, FloatArray]:
+    """Best response, and days between first and last assessment before progression. Shape (patient,) each."""
     with np.errstate(invalid="ignore"):
         usable = (time > 0.0) & (time <= end[:, None]) & (code != NOT_EVALUABLE)
     progressed_at = np.where(usable & (code == PROGRESSIVE), time, np.inf).min(axis=1, initial=np.inf)
@@ -92,5 +102,4 @@ def response(
         best = np.where((before & (code == category)).any(axis=1), category, best)
     first = np.where(before, time, np.inf).min(axis=1, initial=np.inf)
     last = np.where(before, time, -np.inf).max(axis=1, initial=-np.inf)
-    controlled = included & np.isin(best, (COMPLETE, PARTIAL, STABLE))
-    return Response(best, controlled, controlled & (last - first >= confirmation), included)
+    return best, last - first

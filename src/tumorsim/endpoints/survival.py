@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorsim.rows import spans
 from tumorsim.variables import CAUSES, TrialData
 
 FloatArray = NDArray[np.float64]
@@ -93,10 +94,14 @@ def follow_up(data: TrialData, arm: int) -> tuple[FloatArray, BoolArray]:
 
 def last_assessment(data: TrialData, arm: int, until: FloatArray) -> FloatArray:
     """Last visit no later than ``until``; 0 (randomisation) if there was none."""
-    visits = _floats(data, "visit_time", arm)
-    with np.errstate(invalid="ignore"):
-        seen = np.where(visits <= until[:, None], visits, 0.0)
-    return np.asarray(np.maximum(seen.max(axis=1, initial=0.0), 0.0))
+    array = data["visit_time"]
+    found = np.empty(until.size)
+    for rows in spans(array):
+        visits = np.asarray(array[arm, rows], dtype=np.float64)
+        with np.errstate(invalid="ignore"):
+            seen = np.where(visits <= until[rows, None], visits, 0.0)
+        found[rows] = np.maximum(seen.max(axis=1, initial=0.0), 0.0)
+    return found
 
 
 def overall_survival(data: TrialData, arm: int, censoring: Censoring = "last_assessment") -> Survival:
@@ -177,9 +182,9 @@ def _seen(time: FloatArray, end: FloatArray) -> FloatArray:
         return np.where(time <= end, np.maximum(time, 0.0), np.inf)
 
 
-def codes_of(data: TrialData, name: str, arm: int) -> IntArray:
-    """Codes of one arm as whole numbers; missing is 0, which every list of codes keeps for none."""
-    return np.nan_to_num(_floats(data, name, arm), nan=0.0).astype(np.int64)
+def codes_of(data: TrialData, name: str, arm: int, rows: slice = slice(None)) -> IntArray:
+    """Codes of one arm, of all or some patients, as whole numbers; missing is 0, which all codes keep for none."""
+    return np.nan_to_num(np.asarray(data[name][arm, rows], dtype=np.float64), nan=0.0).astype(np.int64)
 
 
 def _floats(data: TrialData, name: str, arm: int) -> FloatArray:

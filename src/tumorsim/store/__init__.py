@@ -16,7 +16,7 @@ from tumorsim.store.sealing import check_target, commit
 if TYPE_CHECKING:
     from tumorsim.store.checkpoint import read_checkpoint, write_checkpoint
     from tumorsim.store.decoding import StoredResult
-    from tumorsim.store.identity import Difference, compare
+    from tumorsim.store.identity import Difference, compare, compare_blocks
     from tumorsim.store.reading import Stored
     from tumorsim.store.result import digest, read, write
     from tumorsim.store.spatial import kind_of, read_spatial, write_spatial
@@ -36,6 +36,7 @@ __all__ = [
     "check_target",
     "commit",
     "compare",
+    "compare_blocks",
     "compare_spatial",
     "digest",
     "kind_of",
@@ -58,6 +59,7 @@ _HOMES = {
     "Stored": "reading",
     "StoredResult": "decoding",
     "compare": "identity",
+    "compare_blocks": "identity",
     "Difference": "identity",
     "write_spatial": "spatial",
     "read_spatial": "spatial",

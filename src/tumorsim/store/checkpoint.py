@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorsim.store.errors import ResultError
-from tumorsim.store.sealing import commit, read_sealed
+from tumorsim.store.sealing import SEAL_SIZE, check_seal, commit, read_sealed
 
 _MAGIC = b"tumorsim checkpoint 1\n"
 _SIZE = struct.Struct("<Q")
 _ALIGNMENT = 64
 _MAX_CONTENTS = 1 << 24
+_LONGEST_HEAD = _MAX_CONTENTS + 64
 _DTYPES = {
     np.dtype(name).newbyteorder("<").str: np.dtype(name).newbyteorder("<")
     for name in (
@@ -31,6 +33,7 @@ _DTYPES = {
 }
 _OURS = "This is a fault of the program, not of the disk"
 _AGAIN = "Delete it; the run then starts from its beginning"
+_GONE = "Leave the folder alone until the run has ended"
 
 
 def write_checkpoint(path: Path | str, arrays: Mapping[str, NDArray[Any]], header: Mapping[str, Any]) -> None:
@@ -100,12 +103,79 @@ def read_checkpoint(
     """
     path = Path(path)
     content = read_sealed(path)
+    header, table, start = _contents(path, content[:_LONGEST_HEAD], expected)
+    arrays = {}
+    for name, dtype, shape, place in _places(path, len(content), start, table):
+        arrays[name] = np.ndarray(shape, dtype, content, place).astype(dtype.newbyteorder("="))
+    return arrays, header
+
+
+def open_checkpoint(
+    path: Path | str, expected: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Place], dict[str, Any]]:
+    """Where the arrays of a checkpoint lie, for those that are read in part; arguments and errors as above.
+
+    Returns
+    -------
+    tuple
+        `Place` by name, and the header. The bytes of the whole file have been compared with the seal.
+    """
+    path = Path(path)
+    size = check_seal(path).st_size - SEAL_SIZE
+    with open(path, "rb") as file:
+        head = memoryview(file.read(min(size, _LONGEST_HEAD)))
+    header, table, start = _contents(path, head, expected)
+    places = {name: Place(path, dtype, shape, at) for name, dtype, shape, at in _places(path, size, start, table)}
+    return places, header
+
+
+@dataclass(frozen=True)
+class Place:
+    """An array within a checkpoint.
+
+    Attributes
+    ----------
+    path
+        The checkpoint.
+    dtype, shape
+        Of the array.
+    start
+        Its first byte.
+    """
+
+    path: Path
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    start: int
+
+    def read(self) -> NDArray[Any]:
+        """The array.
+
+        Raises
+        ------
+        ResultError
+            The file is gone, or shorter than it was.
+        """
+        count = int(np.prod(self.shape, dtype=object))
+        try:
+            flat = np.fromfile(self.path, self.dtype, count, offset=self.start)
+        except OSError as error:
+            raise ResultError(self.path, "file", f"cannot be read ({error.strerror or error})", _GONE) from error
+        if flat.size != count:
+            _refuse(self.path, "file", "was cut short since it was opened")
+        return flat.astype(self.dtype.newbyteorder("="), copy=False).reshape(self.shape)
+
+
+def _contents(
+    path: Path, head: memoryview, expected: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], list[tuple[str, str, tuple[int, ...]]], int]:
+    """Header and table of contents, and where the arrays begin."""
     start = len(_MAGIC) + _SIZE.size
-    if content[: len(_MAGIC)] != _MAGIC or len(content) < start:
+    if head[: len(_MAGIC)] != _MAGIC or len(head) < start:
         _refuse(path, "file", "is no checkpoint of this version of tumorsim")
-    (size,) = _SIZE.unpack(content[len(_MAGIC) : start])
+    (size,) = _SIZE.unpack(head[len(_MAGIC) : start])
     try:
-        found = json.loads(bytes(content[start : start + min(size, _MAX_CONTENTS)]))
+        found = json.loads(bytes(head[start : start + min(size, _MAX_CONTENTS)]))
         header, table = dict(found["header"]), [(str(n), str(k), tuple(map(int, s))) for n, k, s in found["arrays"]]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         _refuse(path, "header", f"cannot be read ({type(error).__name__})")
@@ -113,12 +183,13 @@ def read_checkpoint(
         if name not in header or header[name] != value:
             rule = f"is {header.get(name)!r}, this run has {value!r}: the checkpoint is of another run"
             _refuse(path, f"header {name}", rule)
-    return dict(_arrays(path, content, start + size, table)), header
+    return header, table, start + size
 
 
-def _arrays(
-    path: Path, content: memoryview, start: int, table: list[tuple[str, str, tuple[int, ...]]]
-) -> Iterator[tuple[str, NDArray[Any]]]:
+def _places(
+    path: Path, end: int, start: int, table: list[tuple[str, str, tuple[int, ...]]]
+) -> Iterator[tuple[str, np.dtype[Any], tuple[int, ...], int]]:
+    """Name, type, shape and first byte of every array, one after another until ``end``."""
     names = set()
     for name, kind, shape in table:
         start += -start % _ALIGNMENT
@@ -127,12 +198,11 @@ def _arrays(
         names.add(name)
         dtype = _DTYPES[kind]
         stop = start + int(np.prod(shape, dtype=object)) * dtype.itemsize
-        if stop > len(content):
+        if stop > end:
             _refuse(path, name, "claims more bytes than there are")
-        flat = np.frombuffer(content[start:stop], dtype=dtype)
-        yield name, flat.astype(dtype.newbyteorder("=")).reshape(shape)
+        yield name, dtype, shape, start
         start = stop
-    if start != len(content):
+    if start != end:
         _refuse(path, "file", "holds more than its arrays")
 
 

@@ -26,10 +26,16 @@ from tumorsim.store.layout import (
 from tumorsim.store.reading import FileReader, Stored
 from tumorsim.variables import TrialData
 
+VISITS_GROUP = "visits"
+MOST_IN_MEMORY = 1 << 26  # bytes of visits: of some ten thousand patients
+
 
 @dataclass(frozen=True)
 class StoredResult(Stored[TrialData]):
     """Everything the file of a trial holds, beside what `Stored` lists.
+
+    Of a trial of very many patients, what visits measured stays in the file (`tumorsim.rows.RowArray`), which must
+    stay where it is.
 
     Attributes
     ----------
@@ -48,7 +54,7 @@ class Reader(FileReader):
 
     def __init__(self, file: h5py.File, path: Path) -> None:
         super().__init__(file, path)
-        self.entries = survey(file, path)
+        self.entries = survey(file, path, on_disk=VISITS_GROUP)
         self._check_tree()
 
     def result(self) -> StoredResult:
@@ -88,10 +94,14 @@ class Reader(FileReader):
             self.refuse("visits/patient", "names other patients than patients/patient")
         visit = self.array("visits/visit", "i", 1)
         declared = variables_of(self.version)
+        on_disk = self._visits_on_disk()
         data = TrialData(
             arms=self.names("arms"),
             labels=self.names("arm_labels"),
-            arrays={name: self.variable(variable) for name, variable in declared.items()},
+            arrays={
+                name: self.variable(variable, on_disk=on_disk and variable.group == VISITS_GROUP)
+                for name, variable in declared.items()
+            },
             patient=patient,
             trace=self.array("trajectories/trace", "i", 1),
             time=self.array("trajectories/time", "f", 1),
@@ -103,6 +113,11 @@ class Reader(FileReader):
         if not np.array_equal(visit, np.arange(data.arrays["visit_time"].shape[-1])):
             self.refuse("visits/visit", "does not count the visits from 0")
         return data
+
+    def _visits_on_disk(self) -> bool:
+        """Whether what visits measured is left on disk: the largest part of a trial, and the one of least use."""
+        places = (entry for place, entry in self.entries.items() if place.startswith(f"{VISITS_GROUP}/"))
+        return sum(entry.claimed for entry in places if entry) > MOST_IN_MEMORY
 
     def curve(self, endpoint: str, arms: tuple[str, ...]) -> dict[str, dict[str, NDArray[Any]]]:
         """Columns of one end point by arm, without the padding."""

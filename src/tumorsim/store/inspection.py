@@ -85,7 +85,9 @@ def _unreadable(reader: FileReader) -> Iterator[Problem]:
         if entry is None or entry.same_as or entry.kind == "O":
             continue
         try:
-            reader.file[place][...]
+            dataset = reader.file[place]
+            for chunk in dataset.iter_chunks() if dataset.chunks else [...]:
+                dataset[chunk]
         except MemoryError:
             raise
         except Exception as error:

@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorsim.rows import RowArray, spans
 from tumorsim.variables import VARIABLES, TrialData, Variable
+
+Array = NDArray[Any] | RowArray
 
 FORMAT = "tumorsim result"
 SPATIAL_FORMAT = "tumorsim spatial result"
@@ -113,6 +116,12 @@ def to_file(array: NDArray[Any], codes: bool) -> NDArray[Any]:
     return plain
 
 
+def file_dtype(array: Array, codes: bool) -> np.dtype[Any]:
+    """Type that `to_file` gives the array as a whole: the widest of its pieces, and floats where one needs them."""
+    found = [to_file(piece, codes).dtype for piece in pieces(array)]
+    return max(found, key=lambda dtype: (dtype.kind == "f", dtype.itemsize))
+
+
 def from_file(stored: NDArray[Any], memory: np.dtype[Any]) -> NDArray[Any]:
     """The array as it was in memory; the inverse of `to_file`."""
     restored = stored.astype(memory)
@@ -150,7 +159,15 @@ def problems(data: TrialData, version: int = LAYOUT_VERSION) -> Iterator[tuple[s
             yield place, rule
 
 
-def array_problem(array: NDArray[np.generic], variable: Variable, shape: tuple[int, ...]) -> str | None:
+def pieces(array: Array) -> Iterator[NDArray[Any]]:
+    """The array as it is, or what is on disk in runs of patients."""
+    if isinstance(array, RowArray):
+        yield from (array[:, rows] for rows in spans(array))
+    else:
+        yield array
+
+
+def array_problem(array: Array, variable: Variable, shape: tuple[int, ...]) -> str | None:
     """What keeps one array out of a result; None if it fits."""
     if array.dtype.name not in MEMORY_DTYPES:
         return f"has type {array.dtype.name}, which a result cannot hold; allowed: {', '.join(MEMORY_DTYPES)}"
@@ -158,9 +175,10 @@ def array_problem(array: NDArray[np.generic], variable: Variable, shape: tuple[i
         return f"has shape {array.shape}, expected {shape} for dimensions {variable.dims}"
     if not variable.labels or not array.size:
         return None
-    codes = array[~np.isnan(array)] if array.dtype.kind == "f" else array
-    if not np.isin(codes, np.arange(len(variable.labels))).all():
-        return f"holds a code outside 0..{len(variable.labels) - 1} ({', '.join(variable.labels)})"
+    for piece in pieces(array):
+        codes = piece[~np.isnan(piece)] if piece.dtype.kind == "f" else piece
+        if not np.isin(codes, np.arange(len(variable.labels))).all():
+            return f"holds a code outside 0..{len(variable.labels) - 1} ({', '.join(variable.labels)})"
     return None
 
 

@@ -18,7 +18,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorsim.store.layout import AXES, MISSING_CODE, to_file
+from tumorsim.rows import AXIS, SPAN_BYTES, RowArray
+from tumorsim.store.layout import AXES, MISSING_CODE, Array, file_dtype, to_file
 from tumorsim.variables import Variable
 
 CHUNK_BYTES = 1 << 20
@@ -116,15 +117,39 @@ def put(
     level
         Of gzip; 0 stores as it is.
     """
-    options: dict[str, Any] = {}
-    if values.size:
-        options = {"chunks": chunks or _chunks(values.shape, values.dtype.itemsize), "compression": "gzip"}
-        options |= {"compression_opts": level, "shuffle": True, "fletcher32": True}
-    if values.dtype.kind == "f":
-        options["fillvalue"] = np.nan
+    options = _storage(values.shape, values.dtype, chunks, level)
     dataset = group.create_dataset(name, data=values, **options)
     memory = {} if values.dtype.kind == "S" else {"memory_dtype": values.dtype.name}
     _dress(dataset, dims, {**memory, **attributes}, scales)
+    return dataset
+
+
+def _storage(
+    shape: tuple[int, ...], dtype: np.dtype[Any], chunks: tuple[int, ...] | None, level: int
+) -> dict[str, Any]:
+    """How an array is stored: chunked, shuffled, compressed and checksummed unless it is empty."""
+    options: dict[str, Any] = {}
+    if 0 not in shape:
+        options = {"chunks": chunks or _chunks(shape, dtype.itemsize), "compression": "gzip"}
+        options |= {"compression_opts": level, "shuffle": True, "fletcher32": True}
+    if dtype.kind == "f":
+        options["fillvalue"] = np.nan
+    return options
+
+
+def _put_rows(
+    group: h5py.Group, name: str, array: RowArray, dtype: np.dtype[Any], codes: bool, dims: Sequence[str],
+    attributes: Mapping[str, Any],
+) -> h5py.Dataset:  # fmt: skip
+    """Store an array that lies on disk, in runs of whole chunks: each is compressed once, and few are in memory."""
+    options = _storage(array.shape, dtype, None, 1)
+    dataset = group.create_dataset(name, shape=array.shape, dtype=dtype, **options)
+    step = max(1, SPAN_BYTES // CHUNK_BYTES) * options.get("chunks", array.shape)[AXIS]
+    for start in range(0, array.shape[AXIS] if array.size else 0, step):
+        rows = slice(start, min(start + step, array.shape[AXIS]))
+        piece = array[:, rows]
+        dataset[:, rows] = piece.astype(dtype) if dtype.kind == "f" else to_file(piece, codes).astype(dtype)
+    _dress(dataset, dims, attributes)
     return dataset
 
 
@@ -188,18 +213,22 @@ def put_scenario(file: h5py.Group, resolved: str, source: str) -> None:
 def put_variable(
     group: h5py.Group,
     variable: Variable,
-    array: NDArray[np.generic],
+    array: Array,
     name: str | None = None,
     scales: h5py.Group | None = None,
     chunks: tuple[int, ...] | None = None,
     level: int = 1,
 ) -> h5py.Dataset:
     """Store a declared array with unit, meaning and codes; the rest as `put`."""
-    stored = to_file(array, codes=bool(variable.labels))
+    codes, on_disk = bool(variable.labels), isinstance(array, RowArray)
+    stored = np.empty(0, file_dtype(array, codes)) if on_disk else to_file(np.asarray(array), codes)
+    dtype = stored.dtype
     attributes: dict[str, Any] = {"long_name": variable.doc, "units": variable.unit, "memory_dtype": array.dtype.name}
     if variable.labels:
-        attributes["flag_values"] = np.arange(len(variable.labels), dtype=stored.dtype)
+        attributes["flag_values"] = np.arange(len(variable.labels), dtype=dtype)
         attributes["flag_meanings"] = " ".join(label.replace(" ", "_") for label in variable.labels)
-    if array.dtype.kind == "f" and stored.dtype.kind != "f":
-        attributes["_FillValue"] = np.array([MISSING_CODE], dtype=stored.dtype)
+    if array.dtype.kind == "f" and dtype.kind != "f":
+        attributes["_FillValue"] = np.array([MISSING_CODE], dtype=dtype)
+    if isinstance(array, RowArray):  # `stored` is empty
+        return _put_rows(group, name or variable.name, array, dtype, codes, variable.dims, attributes)
     return put(group, name or variable.name, stored, variable.dims, attributes, scales, chunks, level)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorsim.rows import RowArray
 from tumorsim.store.errors import ResultError
 from tumorsim.store.guard import Entry, attribute
 from tumorsim.store.layout import FORMATS, MAX_TEXT, MEMORY_DTYPES, from_file
@@ -129,13 +131,37 @@ class FileReader:
             stored: NDArray[Any] = self.file[place][...]
         except OSError as error:
             raise ResultError(self.path, place, f"cannot be read ({error})", DAMAGED) from error
+        return self._restored(place, stored, self._memory_type(place, stored.dtype, codes))
+
+    def rows(self, place: str, kinds: str, rank: int, codes: bool = False) -> RowArray:
+        """The same array, left on disk; it is read from the file that is open now, and from no other."""
+        entry = self._entry(place, kinds, rank)
+        memory = self._memory_type(place, self.file[place].dtype, codes)
+        known = _identity(self.path)
+
+        def fetch(start: int, stop: int) -> NDArray[Any]:
+            try:
+                with h5py.File(self.path, "r") as file:
+                    if _identity(self.path) != known:
+                        self.refuse("file", "was replaced since it was opened", "Open it again")
+                    stored = file[place][:, start:stop]
+            except OSError as error:
+                raise ResultError(self.path, place, f"cannot be read ({error})", DAMAGED) from error
+            return self._restored(place, stored, memory)
+
+        return RowArray(entry.shape, memory, fetch)
+
+    def _memory_type(self, place: str, stored: np.dtype[Any], codes: bool) -> np.dtype[Any]:
         kind = MEMORY_DTYPES.get(self.attribute(place, "memory_dtype"))
         allowed = ("ff", "ii", "iu", "ib", "if") if codes else ("ff", "ii", "iu", "ib")
-        if kind is None or stored.dtype.kind + kind.kind not in allowed:
+        if kind is None or stored.kind + kind.kind not in allowed:
             self.refuse(f"{place}@memory_dtype", "is not a type of this array")
-        restored = from_file(stored, kind)
-        if kind.kind != "f" and not np.array_equal(restored.astype(np.int64), stored):
-            self.refuse(place, f"holds numbers that do not fit {kind.name}")
+        return kind
+
+    def _restored(self, place: str, stored: NDArray[Any], memory: np.dtype[Any]) -> NDArray[Any]:
+        restored = from_file(stored, memory)
+        if memory.kind != "f" and not np.array_equal(restored.astype(np.int64), stored):
+            self.refuse(place, f"holds numbers that do not fit {memory.name}")
         return restored
 
     def names(self, name: str) -> tuple[str, ...]:
@@ -158,12 +184,13 @@ class FileReader:
             self.refuse(place, "is not the text whose hash is stored with it", DAMAGED)
         return raw.decode()
 
-    def variable(self, variable: Variable, place: str | None = None) -> NDArray[Any]:
-        """A declared array, by default where its declaration says."""
+    def variable(self, variable: Variable, place: str | None = None, on_disk: bool = False) -> Any:
+        """A declared array, by default where its declaration says, and in memory."""
         place = place or f"{variable.group}/{variable.name}"
         if self.attribute(place, "units") != variable.unit:
             self.refuse(f"{place}@units", f"is {self.attribute(place, 'units')!r}, expected {variable.unit!r}")
-        return self.array(place, "if", len(variable.dims), codes=bool(variable.labels))
+        read = self.rows if on_disk else self.array
+        return read(place, "if", len(variable.dims), codes=bool(variable.labels))
 
     def summary(self) -> dict[str, Any]:
         """The summary, with a seed."""
@@ -201,6 +228,12 @@ class FileReader:
         found = {name: attribute(group, name, self.path) for name in group.attrs}
         nested = str(found.pop("json", "")).split()
         return {name: json.loads(value) if name in nested else value for name, value in found.items()}
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    """What tells a file from another of its name."""
+    found = os.stat(path)
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorsim.rows import RowArray
 from tumorsim.store.access import OURS, check_fit, check_words, laid_out, opened
 from tumorsim.store.decoding import Reader, StoredResult
-from tumorsim.store.encoding import Curves, encode
+from tumorsim.store.encoding import Curves, Sink, encode
 from tumorsim.store.errors import ResultError
 from tumorsim.store.identity import data_digest
 from tumorsim.store.layout import CURVE_COLUMNS, problems
@@ -70,9 +72,25 @@ def write(
     seed = check_words(path, summary, scenario_text, scenario_source, provenance)
     tables = _checked_curves(path, curves or {}, data.arms)
     digest = data_digest(data, scenario_text, seed)
+    texts = scenario_text, scenario_source
+
+    def lay_out(file: BinaryIO | Sink) -> None:
+        encode(file, data, summary, texts, provenance, tables, digest)
+
+    def lay_out_on_disk(file: BinaryIO) -> None:
+        sink = Sink(file)
+        try:
+            lay_out(sink)
+        except Exception as error:
+            sink.check()  # what the disk said explains the rest
+            raise ResultError(path, "file", f"cannot be laid out ({error})", OURS) from error
+
+    if any(isinstance(array, RowArray) for array in data.arrays.values()):
+        return commit(path, lay_out_on_disk, force=force)
+    buffer = io.BytesIO()
     with laid_out(path):
-        content = encode(data, summary, (scenario_text, scenario_source), provenance, tables, digest)
-    return commit(path, content, force=force)
+        lay_out(buffer)
+    return commit(path, buffer.getvalue(), force=force)
 
 
 def _checked_curves(path: Path, curves: Curves, arms: tuple[str, ...]) -> dict[str, dict[str, dict[str, NDArray[Any]]]]:

@@ -15,10 +15,13 @@ import hashlib
 import os
 import secrets
 import stat
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from tumorsim.store.errors import ResultError
+
+Content = bytes | bytearray | memoryview | Callable[[BinaryIO], None]
 
 _MAGIC = b"\ntumorsim sha256 "
 SEAL_SIZE = len(_MAGIC) + 64 + 1
@@ -62,9 +65,7 @@ def check_target(path: Path | str, force: bool = False) -> Path:
     return path
 
 
-def commit(
-    path: Path | str, content: bytes | bytearray | memoryview, *, force: bool = False, sealed: bool = True
-) -> Path:
+def commit(path: Path | str, content: Content, *, force: bool = False, sealed: bool = True) -> Path:
     """Write a file whole, or leave everything as it was.
 
     Parameters
@@ -72,7 +73,7 @@ def commit(
     path
         Final name. An existing file is replaced only with ``force``.
     content
-        All bytes, without the seal.
+        All bytes, without the seal; or what writes them into an open file, for those that do not fit into memory.
     sealed
         End the file with its seal; false for formats that allow no such end.
 
@@ -88,32 +89,52 @@ def commit(
     """
     path = check_target(path, force)
     part = path.with_name(f".{path.name[:80]}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    view = memoryview(content).cast("B")
+    view = None if callable(content) else memoryview(content).cast("B")
+    size = 0 if view is None else len(view)
     try:
-        digest = _fill(part, view, sealed)
+        digest, size = _fill(part, view, sealed) if view is not None else _pour(part, content, sealed)
         with open(part, "rb") as file:
-            if _hash(file, len(view)) != digest:
+            if _hash(file, size) != digest:
                 raise ResultError(path, "file", "the disk gave back other bytes than were written", "Check the disk")
         _publish(part, path, force)
     except OSError as error:
-        raise _explained(path, error, len(view)) from error
+        with contextlib.suppress(OSError):
+            size = max(size, part.stat().st_size)
+        raise _explained(path, error, size) from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
     return path
 
 
-def _fill(part: Path, view: memoryview, sealed: bool) -> str:
+def _fill(part: Path, view: memoryview, sealed: bool) -> tuple[str, int]:
+    """Write bytes and the seal; returns their hash and their number."""
     hashed = hashlib.sha256()
     with open(part, "xb") as file:
         for start in range(0, len(view), _PIECE):
             hashed.update(view[start : start + _PIECE])
             file.write(view[start : start + _PIECE])
-        if sealed:
-            file.write(seal(hashed.hexdigest()))
-        file.flush()
-        os.fsync(file.fileno())
-    return hashed.hexdigest()
+        _end(file, hashed.hexdigest(), sealed)
+    return hashed.hexdigest(), len(view)
+
+
+def _pour(part: Path, content: Any, sealed: bool) -> tuple[str, int]:
+    """Let ``content`` write where it likes, then hash what is there and seal it."""
+    with open(part, "x+b") as file:
+        content(file)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        digest = _hash(file, size)
+        file.seek(size)
+        _end(file, digest, sealed)
+    return digest, size
+
+
+def _end(file: BinaryIO, digest: str, sealed: bool) -> None:
+    if sealed:
+        file.write(seal(digest))
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _publish(part: Path, path: Path, force: bool) -> None:
