@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
@@ -13,11 +13,18 @@ from numpy.typing import NDArray
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
+def write_csv(file: BinaryIO, rows: Iterable[Sequence[str]]) -> None:
+    """Rows into a file, as they come."""
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    text.detach()
+
+
 def csv_bytes(rows: Iterable[Sequence[str]]) -> bytes:
     """Rows as a file."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
+    file = io.BytesIO()
+    write_csv(file, rows)
+    return file.getvalue()
 
 
 def json_bytes(summary: Mapping[str, Any]) -> bytes:

@@ -9,15 +9,17 @@ back to the same bits.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from tumorsim.csv_text import cells, csv_bytes, json_bytes, safe
+from tumorsim.csv_text import cells, json_bytes, safe, write_csv
 from tumorsim.store.errors import ResultError
 from tumorsim.store.layout import AXES, GROUP_AXES
-from tumorsim.store.sealing import check_target, commit
+from tumorsim.store.sealing import Content, check_target, commit
 from tumorsim.variables import VARIABLES, Variable
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["TABLES", "safe", "to_csv"]
 
 TABLES = ("patients.csv", "visits.csv", "trajectories.csv", "variables.csv", "summary.json")
+AT_ONCE = 2_000  # patients whose rows are held as text
 
 
 def to_csv(result: Path | str, folder: Path | str, force: bool = False) -> list[Path]:
@@ -78,12 +81,16 @@ def to_csv(result: Path | str, folder: Path | str, force: bool = False) -> list[
         _trajectories,
         _meanings,
     )
-    contents = [csv_bytes(make(stored)) for make in makers]
+    contents: list[Content] = [partial(_pour, make, stored) for make in makers]
     contents.append(json_bytes(stored.summary))
     return _write(Path(folder), dict(zip(TABLES, contents, strict=True)), force)
 
 
-def _write(folder: Path, contents: Mapping[str, bytes], force: bool) -> list[Path]:
+def _pour(make: Callable[[StoredResult], Iterable[Sequence[str]]], stored: StoredResult, file: BinaryIO) -> None:
+    write_csv(file, make(stored))
+
+
+def _write(folder: Path, contents: Mapping[str, Content], force: bool) -> list[Path]:
     """Write every table, or none if one of them stands in the way."""
     try:
         folder.mkdir(exist_ok=True)
@@ -100,49 +107,74 @@ def _group(stored: StoredResult, name: str) -> list[Variable]:
     return [variable for variable in VARIABLES if variable.group == name and variable.name in stored.data.arrays]
 
 
-def _columns(variables: Sequence[Variable], stored: StoredResult, take: Any) -> list[list[str]]:
-    """Columns of the rows ``take`` within one arm; arrays without an arm axis are taken as they are."""
-    arm, rows = take
+def _columns(variables: Sequence[Variable], stored: StoredResult, arm: int, part: Part) -> list[list[str]]:
+    """Columns of some rows within one arm; arrays without an arm axis are taken as they are."""
     out = []
     for variable in variables:
         array = stored.data[variable.name]
-        within = array[arm] if variable.dims[0] == "arm" else array
-        out.append(cells(within[rows], variable.labels))
+        within = array[arm, part.rows] if variable.dims[0] == "arm" else array[part.rows]
+        out.append(cells(within[part.take], variable.labels))
     return out
 
 
+@dataclass(frozen=True)
+class Part:
+    """Some rows of a table.
+
+    Attributes
+    ----------
+    rows
+        Patients, or traced patients, that they are of.
+    take
+        Places of the rows within those.
+    axes
+        Columns of the axes.
+    """
+
+    rows: slice
+    take: Any
+    axes: list[list[str]]
+
+
 def _rows(
-    stored: StoredResult, group: str, axes: Sequence[str], rows_of: Callable[[int], tuple[Any, list[list[str]]]]
+    stored: StoredResult, group: str, axes: Sequence[str], parts: Callable[[int], Iterator[Part]]
 ) -> Iterator[Sequence[str]]:
     """Header, then arm after arm: arm, axis columns, variables."""
     variables = _group(stored, group)
     yield ["arm", *axes, *(variable.name for variable in variables)]
     for arm, name in enumerate(stored.data.arms):
-        rows, axis_columns = rows_of(arm)
-        columns = [*axis_columns, *_columns(variables, stored, (arm, rows))]
-        for row in zip(*columns, strict=True):
-            yield (safe(name), *row)
+        for part in parts(arm):
+            for row in zip(*part.axes, *_columns(variables, stored, arm, part), strict=True):
+                yield (safe(name), *row)
+
+
+def _runs(size: int) -> Iterator[slice]:
+    """Runs of patients whose rows are text at a time."""
+    for start in range(0, size, AT_ONCE):
+        yield slice(start, start + AT_ONCE)
 
 
 def _patients(stored: StoredResult) -> Iterator[Sequence[str]]:
     data = stored.data
 
-    def rows_of(arm: int) -> tuple[Any, list[list[str]]]:
-        rows = np.flatnonzero(data["assigned"][arm])
-        return rows, [cells(data.patient[rows])]
+    def parts(arm: int) -> Iterator[Part]:
+        for rows in _runs(data.size):
+            here = np.flatnonzero(data["assigned"][arm, rows])
+            yield Part(rows, here, [cells(data.patient[rows][here])])
 
-    return _rows(stored, "patients", ["patient"], rows_of)
+    return _rows(stored, "patients", ["patient"], parts)
 
 
 def _visits(stored: StoredResult) -> Iterator[Sequence[str]]:
     data = stored.data
 
-    def rows_of(arm: int) -> tuple[Any, list[list[str]]]:
-        took_place = ~np.isnan(data["visit_time"][arm].astype(float))
-        patient, visit = np.nonzero(took_place & (data["assigned"][arm] != 0)[:, None])
-        return (patient, visit), [cells(data.patient[patient]), cells(visit)]
+    def parts(arm: int) -> Iterator[Part]:
+        for rows in _runs(data.size):
+            took_place = ~np.isnan(data["visit_time"][arm, rows].astype(float))
+            patient, visit = np.nonzero(took_place & (data["assigned"][arm, rows] != 0)[:, None])
+            yield Part(rows, (patient, visit), [cells(data.patient[rows][patient]), cells(visit)])
 
-    return _rows(stored, "visits", ["patient", "visit"], rows_of)
+    return _rows(stored, "visits", ["patient", "visit"], parts)
 
 
 def _trajectories(stored: StoredResult) -> Iterator[Sequence[str]]:
@@ -150,12 +182,13 @@ def _trajectories(stored: StoredResult) -> Iterator[Sequence[str]]:
     place = {int(number): index for index, number in enumerate(data.patient)}
     traced = np.array([place[int(number)] for number in data.trace], dtype=np.int64)
 
-    def rows_of(arm: int) -> tuple[Any, list[list[str]]]:
-        here = data["assigned"][arm][traced] != 0
-        trace, time = np.nonzero(np.repeat(here[:, None], data.time.size, axis=1))
-        return (trace, time), [cells(data.trace[trace]), cells(data.time[time])]
+    def parts(arm: int) -> Iterator[Part]:
+        for rows in _runs(data.trace.size):
+            here = data["assigned"][arm][traced[rows]] != 0
+            trace, time = np.nonzero(np.repeat(here[:, None], data.time.size, axis=1))
+            yield Part(rows, (trace, time), [cells(data.trace[rows][trace]), cells(data.time[time])])
 
-    return _rows(stored, "trajectories", ["patient", "time"], rows_of)
+    return _rows(stored, "trajectories", ["patient", "time"], parts)
 
 
 def _meanings(stored: StoredResult) -> Iterator[Sequence[str]]:

@@ -190,7 +190,7 @@ def test_the_fit_converges_where_plain_newton_steps_diverge(reference):
 
 
 def test_draws_are_the_keyed_words_of_numpys_philox():
-    found = kernels.draw_patients(np.uint64(7), 2001, 3, 50, 4)
+    found = kernels.draw_patients(np.uint64(7), 2001, 0, 3, 50, 4)
     for r in range(3):
         for k in range(4):
             key, counter = np.array([7, STREAM_RESAMPLING], np.uint64), np.array([k, r, 2001, 0], np.uint64)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tumorsim.endpoints import observed_deaths, observed_time
 from tumorsim.figures.base import Figure, FigureError, Option, StudyView
+from tumorsim.figures.curves import MOST_DRAWN, kept_steps
 from tumorsim.figures.style import (
     GREY,
     HEAD,
@@ -61,14 +62,16 @@ def incidence_of_death(view: StudyView, arm: int, cause: str) -> Incidence:
     died = observed_deaths(view.data, arm)[included]
     code = np.where(died == CAUSES.index(cause), 1, np.where(died > 0, 2, 0))
     found = cumulative_incidence(time[included], code)
-    ends = [found.interval(float(when)) for when in found.times]
+    kept = kept_steps(found.times / MONTH, MOST_DRAWN)
+    times, value = found.times[kept], found.incidence[kept]
+    ends = [found.interval(float(when)) for when in times]
     low, high = (np.array([np.nan if pair[side] is None else pair[side] for pair in ends]) for side in (0, 1))
     start, last = np.array([0.0]), np.array([found.last])
-    months = np.concatenate([start, found.times, last]) / MONTH
-    final = found.incidence[-1:] if found.incidence.size else start
+    months = np.concatenate([start, times, last]) / MONTH
+    final = value[-1:] if value.size else start
     return Incidence(
         months,
-        np.concatenate([start, found.incidence, final]),
+        np.concatenate([start, value, final]),
         np.concatenate([start, low, low[-1:] if low.size else start]),
         np.concatenate([start, high, high[-1:] if high.size else start]),
         int((code == 1).sum()),

@@ -16,7 +16,10 @@ from tumorsim.units import MONTH
 from tumorsim.variables import TrialData
 
 FloatArray = NDArray[np.float64]
+ROUNDING = 1e-9  # of a month
 _LABELS = {endpoint.name: endpoint.label for endpoint in ENDPOINTS}
+MOST_STEPS = 20_000  # of a stored curve
+MOST_DRAWN = 2_000  # of a drawn one: a figure has fewer points
 PRIMARY = {"adjuvant": "rfs", "advanced": "os"}
 
 
@@ -29,7 +32,8 @@ def survival_columns(data: TrialData, endpoints: Iterable[str]) -> dict[str, dic
         By end point and arm name: ``time`` (months, every distinct time of an event or a
         censoring, 0 first), ``survival``, ``lower``, ``upper`` (just after; the 95% interval
         is NaN once survival is 0), ``at_risk`` (just before), ``events``, ``censored``.
-        Shape ``[step]`` each.
+        Shape ``[step]`` each. Of more than `MOST_STEPS` times some are kept, see `kept_steps`;
+        the counts are then those since the time before.
     """
     arms = range(len(data.arms))
     return {name: {data.arms[arm]: _columns(*outcome(data, name, arm).analysed) for arm in arms} for name in endpoints}
@@ -41,6 +45,7 @@ def _columns(days: FloatArray, event: NDArray[np.int64]) -> dict[str, NDArray[An
     months = days / MONTH
     found = kaplan_meier(months, event)
     time = np.unique(np.append(months, 0.0))
+    time = time[kept_steps(time, MOST_STEPS)]
     place = np.searchsorted(found.times, time, side="right")
     lower, upper = found.band()
     ends = np.searchsorted(time, months)
@@ -53,6 +58,25 @@ def _columns(days: FloatArray, event: NDArray[np.int64]) -> dict[str, NDArray[An
         "events": np.bincount(ends[event == 1], minlength=time.size),
         "censored": np.bincount(ends[event != 1], minlength=time.size),
     }
+
+
+def kept_steps(time: FloatArray, most: int) -> NDArray[np.int64]:
+    """Places of the steps that stand for a curve of too many: every so manieth, and the first from each whole month on.
+
+    Numbers at risk at whole months are read off the latter, and stay exact.
+
+    Parameters
+    ----------
+    time
+        Months, ascending. Shape ``[step]``.
+    most
+        Steps beside those of whole months; all are kept where there are no more.
+    """
+    if time.size <= most:
+        return np.arange(time.size)
+    even = np.linspace(0, time.size - 1, most).astype(np.int64)
+    months = np.searchsorted(time, np.arange(np.floor(time[-1]) + 1.0) - ROUNDING)
+    return np.unique(np.concatenate([even, months]))
 
 
 def study_view(
@@ -91,7 +115,7 @@ class Curve:
     at_risk
         Patients at risk just before each time.
     censored
-        Patients censored at each time.
+        Patients censored since the step before, up to each time.
     """
 
     time: FloatArray
@@ -108,7 +132,7 @@ class Curve:
 
     def at_risk_at(self, months: FloatArray) -> NDArray[np.int64]:
         """Patients still under observation just before given months."""
-        index = np.searchsorted(self.time, np.asarray(months) - 1e-9)
+        index = np.searchsorted(self.time, np.asarray(months) - ROUNDING)
         return np.append(self.at_risk, 0)[index]
 
 
@@ -120,8 +144,12 @@ def curve(view: StudyView, endpoint: str, arm: int) -> Curve:
         everyone = read["at_risk"][0] if read["at_risk"].size else 0
         start = {"time": 0.0, "survival": 1.0, "lower": 1.0, "upper": 1.0, "at_risk": everyone, "censored": 0}
         read = {name: np.concatenate([[start[name]], values]) for name, values in read.items()}
-    time, survival, lower, upper = (read[name].astype(np.float64) for name in ("time", "survival", "lower", "upper"))
-    return Curve(time, survival, lower, upper, read["at_risk"].astype(np.int64), read["censored"].astype(np.int64))
+    kept = kept_steps(read["time"], MOST_DRAWN)
+    time, survival, lower, upper = (
+        read[name][kept].astype(np.float64) for name in ("time", "survival", "lower", "upper")
+    )
+    censored = np.diff(np.cumsum(read["censored"].astype(np.int64))[kept], prepend=0)
+    return Curve(time, survival, lower, upper, read["at_risk"][kept].astype(np.int64), censored)
 
 
 def endpoint_title(endpoint: str) -> str:

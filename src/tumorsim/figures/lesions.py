@@ -26,6 +26,7 @@ from tumorsim.figures.style import (
     place,
     write,
 )
+from tumorsim.rows import spans
 from tumorsim.units import MONTH
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 CRITERIA = Option("criteria", "recist", "Which sum and response: RECIST 1.1 or mRECIST.", ("recist", "mrecist"))
 CRITERIA_TITLES = {"recist": "RECIST 1.1", "mrecist": "mRECIST"}
 CAP = 100.0
+FloatArray = NDArray[np.float64]
 # RECIST 1.1 and mRECIST: progression at +20%, partial response at −30%
 PROGRESSION, RESPONSE = 20.0, -30.0
 _NAMES = {
@@ -52,9 +54,9 @@ class Lesions:
     patient
         Patient numbers, shape ``[n]``: those assigned to the arm.
     months
-        Visit times, shape ``[n, visit]``; NaN after progression and for visits missed.
+        Visit times of the first patients, shape ``[some, visit]``; NaN after progression and for visits missed.
     change
-        Change of the sum of diameters from baseline in percent, same shape.
+        Change of their sum of diameters from baseline in percent, same shape.
     best
         Best overall response as `tumorsim.endpoints.response` gives it, shape ``[n]``.
     best_change
@@ -68,31 +70,45 @@ class Lesions:
     best_change: NDArray[np.float64]
 
 
-def lesions(view: StudyView, arm: int, criteria: Criteria) -> Lesions:
-    """Change from baseline and best response of the patients of one arm.
+def lesions(view: StudyView, arm: int, criteria: Criteria, first: int) -> Lesions:
+    """Change from baseline and best response of the patients of one arm, and each visit of the ``first`` of them.
 
     The first visit is the baseline. Assessments after the visit that shows
     progression do not count: what follows is another treatment.
     """
     arrays = view.data.arrays
-    size, progression = (np.asarray(arrays[name])[arm] for name in _NAMES[criteria])
+    sums, progression = (arrays[name] for name in _NAMES[criteria])
     answer = response(view.data, arm, criteria)
-    taken = answer.included
-    days = np.asarray(arrays["visit_time"], dtype=float)[arm][taken]
-    size, progression = size[taken].astype(float), progression[taken].astype(float)
+    taken, lowest, shown = answer.included, np.full(view.data.size, np.nan), 0
+    months, changes = [], []
+    for rows in spans(sums):
+        chosen = taken[rows]
+        when, change = _changes(
+            np.asarray(arrays["visit_time"][arm, rows], dtype=float)[chosen],
+            np.asarray(sums[arm, rows], dtype=float)[chosen],
+            np.asarray(progression[arm, rows], dtype=float)[chosen],
+        )
+        after = change[:, 1:]
+        found = np.min(np.where(np.isfinite(after), after, np.inf), axis=1, initial=np.inf)
+        lowest[rows.start + np.flatnonzero(chosen)] = np.where(np.isfinite(found), found, np.nan)
+        months.append(when[: max(first - shown, 0)])
+        changes.append(change[: max(first - shown, 0)])
+        shown += len(when)
+    return Lesions(
+        view.data.patient[taken], np.concatenate(months), np.concatenate(changes), answer.best[taken], lowest[taken]
+    )
+
+
+def _changes(days: FloatArray, size: FloatArray, progression: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Months and percent change of each visit that counts, NaN elsewhere. Shape (patient, visit) each."""
     counted = np.isfinite(days) & ~(days > progression[:, None] + 1e-9)
     baseline = size[:, :1]
     usable = counted & np.isfinite(size) & (baseline > 0)
     change = np.where(usable, 100.0 * (size / np.where(baseline > 0, baseline, 1.0) - 1.0), np.nan)
-    after = change[:, 1:]
-    lowest = np.min(np.where(np.isfinite(after), after, np.inf), axis=1, initial=np.inf)
-    months = np.where(usable, days / MONTH, np.nan)
-    return Lesions(
-        view.data.patient[taken], months, change, answer.best[taken], np.where(np.isfinite(lowest), lowest, np.nan)
-    )
+    return np.where(usable, days / MONTH, np.nan), change
 
 
-def all_lesions(view: StudyView, criteria: Criteria) -> list[Lesions]:
+def all_lesions(view: StudyView, criteria: Criteria, first: int) -> list[Lesions]:
     """`lesions` of every arm.
 
     Raises
@@ -100,7 +116,7 @@ def all_lesions(view: StudyView, criteria: Criteria) -> list[Lesions]:
     FigureError
         No patient of any arm was measured after baseline.
     """
-    found = [lesions(view, arm, criteria) for arm in range(len(view.data.arms))]
+    found = [lesions(view, arm, criteria, first) for arm in range(len(view.data.arms))]
     if not any(np.isfinite(one.best_change).any() for one in found):
         raise FigureError("no patient was measured after baseline; figures that need no measurement: km, swimmer")
     return found
@@ -113,8 +129,8 @@ def response_name(code: int) -> str:
 
 def response_counts(found: Lesions) -> str:
     """``CR 1, PR 20, SD 50, PD 25, NE 4``."""
-    names = [response_name(int(code)) for code in found.best]
-    return ", ".join(f"{name} {names.count(name):,}" for name in RESPONSE_COLOURS)
+    counts = np.bincount(found.best, minlength=len(SHORT_NAMES))
+    return ", ".join(f"{name} {counts[SHORT_NAMES.index(name)]:,}" for name in RESPONSE_COLOURS)
 
 
 def arm_panels(view: StudyView, title: str, notes: Sequence[str], below: float) -> tuple[Drawing, list[Axes]]:

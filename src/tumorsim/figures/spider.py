@@ -28,7 +28,7 @@ def draw_spider(view: StudyView, criteria: Criteria, patients: int) -> Drawing:
     """One panel an arm; see `SPIDER`."""
     if patients < 1:
         raise FigureError(f"patients: {patients} must be at least 1, e.g. patients=60")
-    found = all_lesions(view, criteria)
+    found = all_lesions(view, criteria, patients)
     last = max(float(np.nanmax(one.months[:patients], initial=0.1)) for one in found)
     notes = []
     for one in found:

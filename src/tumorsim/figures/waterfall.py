@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
+MOST_BARS = 2_000  # of one arm: a panel has fewer points
+
 
 def draw_waterfall(view: StudyView, criteria: Criteria) -> Drawing:
     """One panel an arm, bars sorted; see `WATERFALL`."""
-    found = all_lesions(view, criteria)
+    found = all_lesions(view, criteria, 0)
     notes = [f"n = {one.best.size:,}: {response_counts(one)}" for one in found]
     figure, panels = arm_panels(view, f"Best change from baseline ({CRITERIA_TITLES[criteria]})", notes, below=0.28)
     viable = "viable diameters" if criteria == "mrecist" else "diameters"
@@ -39,7 +41,8 @@ def draw_waterfall(view: StudyView, criteria: Criteria) -> Drawing:
 
 def _bars(axes: Axes, found: Lesions) -> None:
     measured = np.flatnonzero(np.isfinite(found.best_change))
-    order = measured[np.argsort(-found.best_change[measured], kind="stable")]
+    whole = measured[np.argsort(-found.best_change[measured], kind="stable")]
+    order = whole[:: max(1, -(-whole.size // MOST_BARS))]
     change = found.best_change[order]
     colours = [RESPONSE_COLOURS[response_name(int(code))] for code in found.best[order]]
     axes.bar(
@@ -61,14 +64,16 @@ def _bars(axes: Axes, found: Lesions) -> None:
     axes.set_xlim(-1.0, max(order.size, 1))
     axes.set_xticks([])
     axes.spines["bottom"].set_visible(False)
-    axes.set_xlabel(f"{order.size:,} patients measured after baseline", labelpad=4)
+    some = "" if order.size == whole.size else f", 1 in {-(-whole.size // MOST_BARS)} drawn"
+    axes.set_xlabel(f"{whole.size:,} patients measured after baseline{some}", labelpad=4)
 
 
 WATERFALL = Figure(
     name="waterfall",
     title="Waterfall of best lesion change",
     description=(
-        "Best change of the sum of target diameters from baseline, one bar a patient, coloured by best response; "
+        "Best change of the sum of target diameters from baseline, one bar a patient (of thousands, one in so many), "
+        "coloured by best response; "
         "dashed lines at +20% and −30%. Bars above +100% are cut and marked."
     ),
     render=draw_waterfall,

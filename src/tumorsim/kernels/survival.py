@@ -256,8 +256,8 @@ def restricted_mean(times, survival, last, horizon):
 
 
 @kernel(entry=True)
-def draw_patients(seed, item, resamples, population, size):
-    """Keyed draws with replacement of ``size`` of ``population`` patients.
+def draw_patients(seed, item, first, resamples, population, size):
+    """Keyed draws with replacement of ``size`` of ``population`` patients, from resample ``first`` on.
 
     Returns
     -------
@@ -266,7 +266,8 @@ def draw_patients(seed, item, resamples, population, size):
     out = np.empty((resamples, size), np.int64)
     for r in range(resamples):
         for k in range(size):
-            out[r, k] = min(int(uniform(seed, STREAM_RESAMPLING, k, r, item) * population), population - 1)
+            u = uniform(seed, STREAM_RESAMPLING, k, first + r, item)
+            out[r, k] = min(int(u * population), population - 1)
     return out
 
 

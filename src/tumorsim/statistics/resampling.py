@@ -29,6 +29,7 @@ ITEM_ARM_POPULATION = 1_000  # plus the arm, when arms hold different patients
 ITEM_ARM = 2_000  # plus the arm
 RESAMPLES = 1_000
 LEVEL = 0.90
+MOST_DRAWN = 2_000_000  # patients drawn at a time where each resample is as large as the trial
 _MOST_UNDEFINED = 0.05
 
 
@@ -63,7 +64,7 @@ class StudySampler:
             if members.size == 0:
                 raise ValueError(f"arm {arm} has no patients to draw from")
             population = ITEM_POPULATION if self.twins else ITEM_ARM_POPULATION + arm
-            places = kernels.draw_patients(key, ITEM_ARM + arm, self.resamples, members.size, size)
+            places = kernels.draw_patients(key, ITEM_ARM + arm, 0, self.resamples, members.size, size)
             self._drawn[arm, size] = members[kernels.redraw_patients(key, population, places, members.size)]
         return self._drawn[arm, size]
 
@@ -158,8 +159,14 @@ def median_monte_carlo_error(one: Survival, seed: int, resamples: int = 200) -> 
     members = np.flatnonzero(one.included)
     if members.size < 2:
         return None
-    key = np.uint64(seed)
-    draws = members[kernels.draw_patients(key, ITEM_MEDIAN_ERROR, resamples, members.size, members.size)]
-    medians = resampled_curve(one, draws, kernels.MEDIAN)
+    n, at_once = members.size, max(1, MOST_DRAWN // members.size)
+    time, event = one.coded
+    order, place = _ascending(time)
+    time, event, place = time[order], event[order], place[members]
+    medians = np.empty(resamples)
+    for first in range(0, resamples, at_once):
+        some = slice(first, min(first + at_once, resamples))
+        draws = kernels.draw_patients(np.uint64(seed), ITEM_MEDIAN_ERROR, first, some.stop - first, n, n)
+        medians[some] = kernels.resample_curve(time, event, place[draws], kernels.MEDIAN, 0.0)
     reached = medians[np.isfinite(medians)]
     return None if reached.size < (1.0 - _MOST_UNDEFINED) * resamples else float(reached.std(ddof=1))

@@ -53,8 +53,8 @@ CURVE_COLUMNS: dict[str, tuple[str, str]] = {
     "lower": ("1", "Lower end of the pointwise 95 % confidence interval."),
     "upper": ("1", "Upper end of the pointwise 95 % confidence interval."),
     "at_risk": ("1", "Patients at risk just before this time."),
-    "events": ("1", "Events at this time."),
-    "censored": ("1", "Patients censored at this time."),
+    "events": ("1", "Events up to this time since the step before."),
+    "censored": ("1", "Patients censored up to this time since the step before."),
 }
 # Columns of the targets table: key in the summary -> kind.
 TARGET_COLUMNS: dict[str, str] = {
