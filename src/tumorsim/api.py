@@ -168,6 +168,8 @@ def run(
         An option that does not fit what the file is, or that would change a loaded scenario.
     tumorsim.store.ResultError
         The target exists or cannot be written, or checkpoints are of another run.
+    tumorsim.plan.PlanError
+        The statistics of so many patients do not fit into the memory of this machine.
     tumorsim.trial.SimulationError
         No patient could be integrated.
     tumorsim.experiment.ExperimentError

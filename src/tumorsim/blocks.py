@@ -7,7 +7,6 @@ arrays that have one number a patient and arm; what was measured at visits stays
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,11 +21,6 @@ from tumorsim.store.errors import ResultError
 from tumorsim.trial import Progress, Study, check_failures, simulate_patients
 from tumorsim.variables import EACH, TRACE, VARIABLES, VISIT, TrialData
 
-# Some minutes of one core: what a kill can cost. More patients at a time are not simulated faster.
-MOST_PATIENTS: Final = 10_000
-FEWEST_PATIENTS: Final = 500
-SHARE_OF_MEMORY: Final = 16  # a block takes at most so little of the machine's
-BYTES_OF_WORK: Final = 20_000  # of one patient while simulated beside its results: events, lesions, traits; measured
 SUFFIX: Final = ".block"
 
 
@@ -48,21 +42,6 @@ class Block:
     last: int
     path: Path
     places: dict[str, Place] = field(repr=False)
-
-
-def bytes_of_patient(study: Study) -> int:
-    """Bytes of the results of one patient in memory."""
-    arms, visits = len(study.arms), study.design.visits.schedule.visits(study.design.horizon).size + 1
-    sizes = {"arm": arms, "visit": visits, "patient": 1}
-    return sum(v.dtype.itemsize * int(np.prod([sizes[axis] for axis in v.dims])) for v in VARIABLES if v.dims != TRACE)
-
-
-def block_size(study: Study) -> int:
-    """Patients of a block that keep its memory small beside the machine's."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 4 << 30
-    # results are held twice: as the kernel fills them, and as they are sealed
-    each = 2 * bytes_of_patient(study) + BYTES_OF_WORK
-    return max(FEWEST_PATIENTS, min(MOST_PATIENTS, memory // SHARE_OF_MEMORY // each))
 
 
 def cut(first: int, last: int, size: int) -> Iterator[tuple[int, int]]:

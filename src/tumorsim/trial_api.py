@@ -21,6 +21,7 @@ from tumorsim.common_api import (
     target_of,
     told_apart,
 )
+from tumorsim.plan import block_size, check_memory
 from tumorsim.scenario import Scenario, load, read_resolved
 from tumorsim.variables import TrialData, Variable
 
@@ -200,6 +201,7 @@ def run_study(
     target = target_of(out, scenario.name, force)
     started = time.perf_counter()
     count, size = threads or default_threads(), _block_size(scenario, block)
+    check_memory(scenario, size)
     with partial_work(target if size < scenario.population.patients else None) as folder:
         if folder is None:
             data = simulate_trial(scenario, threads=count, progress=progress, notify=notify)
@@ -225,13 +227,9 @@ def _block_size(scenario: Scenario, block: int | None) -> int:
     ValueError
         Fewer than one.
     """
-    if block is None:
-        from tumorsim.blocks import block_size
-
-        return block_size(study_of(scenario))
-    if block < 1:
+    if block is not None and block < 1:
         raise ValueError(f"block={block}: at least one patient is simulated at a time, e.g. block=10000")
-    return block
+    return block_size(scenario) if block is None else block
 
 
 def _simulate_blocks(

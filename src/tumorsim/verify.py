@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tumorsim.memory import machine_memory
 from tumorsim.store.errors import Problem
 
 _STRANGER = "Do not open this file with any program; take the original, or run the scenario again"
@@ -78,7 +80,9 @@ def verify(path: Path | str, seconds: float | None = None, memory: int | None = 
     path = Path(path)
     size = path.stat().st_size if path.is_file() else 0
     seconds = 60.0 + size / 5e6 if seconds is None else seconds
-    memory = max(MINIMUM_MEMORY, _half_of_memory()) if memory is None else memory
+    if memory is None:
+        known = machine_memory()
+        memory = max(MINIMUM_MEMORY, int(known / 2.0)) if math.isfinite(known) else MINIMUM_MEMORY
     command = [sys.executable, "-P", "-m", "tumorsim.store.inspection", str(path.absolute())]
     command += [str(memory), str(int(seconds) + 1)]
     try:
@@ -101,13 +105,6 @@ def _death(code: int) -> str:
         return f"it crashes the HDF5 library ({signal.Signals(-code).name})"
     except ValueError:
         return f"it crashes the HDF5 library (signal {-code})"
-
-
-def _half_of_memory() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    except (AttributeError, ValueError, OSError):
-        return MINIMUM_MEMORY
 
 
 def _environment() -> dict[str, str]:

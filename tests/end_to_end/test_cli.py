@@ -165,6 +165,22 @@ def test_dry_run_writes_nothing(tmp_path):
     assert not out.exists()
 
 
+def test_dry_run_of_very_many_patients_says_memory_and_blocks():
+    asked = ("run", ROOT / "scenarios" / SCENARIOS[0], "--dry-run", "--patients", "1000000", "--block", "5000")
+    told = call(*asked).stdout
+    assert "200 of 5,000 patients, each kept as soon as it is done" in told
+    assert "of memory" in told
+    planned = json.loads(call(*asked, "--json").stdout)
+    assert planned["block"] == 5000
+    assert 0 < planned["memory"] < planned["bytes"], "what visits measured stays on disk"
+
+
+def test_blocks_are_of_patients():
+    done = call("run", ROOT / "scenarios" / "small" / "spatial_tace_nk.yaml", "--block", "5")
+    assert done.exit_code == 2
+    assert "--block is an option of a trial" in done.stderr
+
+
 def test_run_looks_at_its_target_before_it_simulates(tmp_path):
     out = tmp_path / "r.h5"
     out.write_text("mine")

@@ -326,7 +326,7 @@ def test_a_bomb_of_zeros_is_refused_before_it_is_read(path):
 
 
 def test_more_than_the_machine_has_is_refused(path, monkeypatch):
-    monkeypatch.setattr("tumorsim.store.guard._memory", lambda: 1e4)
+    monkeypatch.setattr("tumorsim.store.guard.machine_memory", lambda: 1e4)
     with pytest.raises(ResultError, match=r"needs 0\.0 GB of memory; this machine has 0\.0 GB"):
         read(path)
 

@@ -288,8 +288,8 @@ def test_more_than_the_machine_has_is_refused(path, monkeypatch):
     """Counted once, the toy needs about 30 kB; its second names must not double that."""
     with h5py.File(path) as file:
         needed = sum(e.claimed for e in SpatialReader(file, path).entries.values() if e and not e.same_as)
-    monkeypatch.setattr("tumorsim.store.guard._memory", lambda: needed / 0.8 + 1)
+    monkeypatch.setattr("tumorsim.store.guard.machine_memory", lambda: needed / 0.8 + 1)
     read_spatial(path)
-    monkeypatch.setattr("tumorsim.store.guard._memory", lambda: needed / 0.8 - 1)
+    monkeypatch.setattr("tumorsim.store.guard.machine_memory", lambda: needed / 0.8 - 1)
     with pytest.raises(ResultError, match=r"GB of memory; this machine has"):
         read_spatial(path)

@@ -138,6 +138,45 @@ def test_columns_start_at_zero_and_account_for_everyone():
         np.testing.assert_array_equal(columns["at_risk"][1:], left[:-1])
 
 
+def test_a_curve_of_too_many_times_keeps_some_of_them_and_loses_nobody(monkeypatch):
+    view = view_of("advanced", 200)
+    (whole,) = (survival_columns(view.data, ["ttp"])["ttp"][arm] for arm in view.data.arms[:1])
+    monkeypatch.setattr("tumorsim.figures.curves.MOST_STEPS", 20)
+    (some,) = (survival_columns(view.data, ["ttp"])["ttp"][arm] for arm in view.data.arms[:1])
+    months = np.arange(np.floor(whole["time"][-1]) + 1.0)
+    assert 20 <= some["time"].size <= 20 + months.size < whole["time"].size
+    at = np.searchsorted(whole["time"], some["time"])
+    for name in ("time", "survival", "lower", "upper", "at_risk"):
+        np.testing.assert_array_equal(some[name], whole[name][at], err_msg=name)
+    for name in ("events", "censored"):
+        np.testing.assert_array_equal(np.cumsum(some[name]), np.cumsum(whole[name])[at], err_msg=name)
+    assert (some["time"][0], some["time"][-1]) == (0.0, whole["time"][-1])
+
+
+def test_a_drawn_curve_has_fewer_steps_and_the_same_numbers_at_risk(monkeypatch):
+    view = view_of("advanced", 200)
+    whole = curve(view, "ttp", 0)
+    monkeypatch.setattr("tumorsim.figures.curves.MOST_DRAWN", 10)
+    drawn = curve(view, "ttp", 0)
+    months = np.arange(np.floor(whole.time[-1]) + 1.0)
+    assert drawn.time.size <= 10 + months.size < whole.time.size
+    assert drawn.at_risk_at(months).tolist() == whole.at_risk_at(months).tolist()
+    assert drawn.censored.sum() == whole.censored.sum()
+
+
+def test_deaths_by_cause_of_thousands_are_drawn_at_some_of_their_times(monkeypatch):
+    from tumorsim.figures.cumulative_incidence import incidence_of_death
+
+    view = view_of("advanced", 200)
+    whole = incidence_of_death(view, 0, "tumour")
+    monkeypatch.setattr("tumorsim.figures.cumulative_incidence.MOST_DRAWN", 10)
+    drawn = incidence_of_death(view, 0, "tumour")
+    assert drawn.months.size < whole.months.size
+    at = np.searchsorted(whole.months, drawn.months)
+    np.testing.assert_array_equal(drawn.value[1:], whole.value[at][1:])
+    assert (drawn.months[-1], drawn.value[-1], drawn.deaths) == (whole.months[-1], whole.value[-1], whole.deaths)
+
+
 def test_a_curve_changes_at_its_steps_and_counts_just_before_them():
     found = Curve(
         *(
@@ -172,6 +211,15 @@ def test_a_waterfall_has_one_bar_a_patient_measured():
         assert len(bars) == measured.sum()
         np.testing.assert_allclose([bar.get_height() for bar in bars], np.minimum(best, CAP), atol=1e-9)
         assert axes.get_ylim()[0] <= -100.0
+
+
+def test_a_waterfall_of_thousands_draws_one_bar_in_so_many_and_says_so(monkeypatch):
+    monkeypatch.setattr("tumorsim.figures.waterfall.MOST_BARS", 20)
+    for axes in figure("waterfall").draw(view_of("advanced", 60)).axes:
+        bars = [patch.get_height() for patch in axes.patches if patch.get_width() > 0]
+        assert 10 <= len(bars) <= 20
+        assert bars == sorted(bars, reverse=True)
+        assert axes.get_xlabel().endswith("measured after baseline, 1 in 3 drawn")
 
 
 def test_bars_are_coloured_by_best_response():

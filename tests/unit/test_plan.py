@@ -1,11 +1,21 @@
 """The plan that `check` prints, and the starters that `init` writes."""
 
 import json
+import math
 
 import pytest
 
-from tumorsim import starter
-from tumorsim.plan import MONTH, plan, plan_text
+from tumorsim import run, starter
+from tumorsim.plan import (
+    FEWEST_IN_BLOCK,
+    MONTH,
+    MOST_IN_BLOCK,
+    PlanError,
+    block_size,
+    check_memory,
+    plan,
+    plan_text,
+)
 from tumorsim.scenario import load
 
 
@@ -100,3 +110,35 @@ def test_a_starter_takes_any_file_name(tmp_path, name, expected):
     path = tmp_path / "study.yaml"
     path.write_text(starter.text(name))
     assert load(path).name == expected
+
+
+def test_blocks_suit_the_machine_and_cost_little_when_killed(tmp_path, monkeypatch):
+    scenario = study(tmp_path, patients=1_000_000)
+    assert block_size(scenario) <= MOST_IN_BLOCK
+    monkeypatch.setattr("tumorsim.plan.machine_memory", lambda: 1 << 30)
+    assert FEWEST_IN_BLOCK < block_size(scenario) < MOST_IN_BLOCK
+    monkeypatch.setattr("tumorsim.plan.machine_memory", lambda: 0.0)
+    assert block_size(scenario) == FEWEST_IN_BLOCK
+    monkeypatch.setattr("tumorsim.plan.machine_memory", lambda: math.inf)
+    assert block_size(scenario) == MOST_IN_BLOCK
+
+
+def test_a_million_patients_are_planned_below_two_gibibytes(tmp_path):
+    planned = plan(study(tmp_path, patients=1_000_000))
+    assert planned["memory"] < 2 << 30
+    assert planned["memory"] > plan(study(tmp_path, patients=100_000))["memory"]
+    text = plan_text(planned)
+    assert "100 of 10,000 patients, each kept as soon as it is done" in text
+    assert "GB of memory" in text
+    assert "each kept" not in plan_text(plan(study(tmp_path, patients=10_000)))
+
+
+def test_more_patients_than_the_memory_holds_are_refused_before_anything_is_simulated(tmp_path, monkeypatch):
+    scenario = study(tmp_path, patients=1_000_000)
+    check_memory(scenario, 10_000)
+    monkeypatch.setattr("tumorsim.plan.machine_memory", lambda: 1e9)
+    with pytest.raises(PlanError, match=r"1,000,000 patients in 2 arms need about .* GB .* this machine has 1 GB"):
+        check_memory(scenario, 10_000)
+    with pytest.raises(PlanError):
+        run(scenario, out=tmp_path / "a.h5")
+    assert not list(tmp_path.glob("a.h5*"))

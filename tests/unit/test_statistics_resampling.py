@@ -131,3 +131,12 @@ def test_error_of_a_median():
 def test_an_empty_arm_cannot_be_drawn_from():
     with pytest.raises(ValueError, match="arm 0 has no patients"):
         StudySampler((np.arange(0),), True, 1).draw(0, 5)
+
+
+def test_how_many_resamples_are_drawn_at_a_time_changes_no_bit(monkeypatch):
+    rng = np.random.default_rng(3)
+    one = Survival(rng.exponential(10.0, 90), rng.integers(0, 2, 90), rng.random(90) < 0.8)
+    found = median_monte_carlo_error(one, 1)
+    for at_once in (1, 7 * one.n, 10**9):
+        monkeypatch.setattr("tumorsim.statistics.resampling.MOST_DRAWN", at_once)
+        assert median_monte_carlo_error(one, 1) == found

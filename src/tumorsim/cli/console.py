@@ -6,6 +6,7 @@ the standard library, so that ``tumorsim --help`` stays quick.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import json
@@ -15,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum
 from pathlib import Path
 from types import FrameType
@@ -181,6 +182,19 @@ def _describe(error: Exception) -> str:
 def _silence_stdout() -> None:
     # The reader (`| head`) has gone: what is still buffered must not fail again at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextlib.contextmanager
+def going_on(path: Path, nothing: str) -> Iterator[None]:
+    """An interruption says how to go on, and from what; or ``nothing``, where there is nothing to go on from."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from tumorsim.common_api import partial_folder
+
+        folder = partial_folder(path)
+        left = f"the same command goes on; what is done lies in {folder}" if folder.exists() else nothing
+        raise KeyboardInterrupt(left) from None
 
 
 def guarded(verb: Callable[P, Code | None]) -> Callable[P, None]:

@@ -32,6 +32,16 @@ Threads = Annotated[
     int | None,
     typer.Option("--threads", metavar="N", min=1, help="Kernel threads; all cores if not given.", show_default=False),
 ]
+Block = Annotated[
+    int | None,
+    typer.Option(
+        "--block",
+        metavar="N",
+        min=1,
+        help="Patients simulated, and kept on disk, at a time; by default as suits the machine.",
+        show_default=False,
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(

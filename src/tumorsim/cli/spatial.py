@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tumorsim.cli.console import Code, Progress, clock, print_json, printable, program, say
+from tumorsim.cli.console import Code, Progress, clock, going_on, print_json, printable, program, say
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from tumorsim.spatial_scenario import SpatialScenario
+
+
+_NOTHING_LEFT = (
+    "no lattice was finished, and nothing is left; with output.checkpoint, e.g. 7 day, a scenario can also be "
+    "taken up within a lattice"
+)
 
 
 def show_plan(study: SpatialScenario, as_json: bool, threads: int | None = None) -> None:
@@ -50,7 +55,7 @@ def run_lattices(
     nz, ny, nx = study.lattice.shape
     used = "1 thread" if cores == 1 else f"{cores} threads"
     say(f"{lattices} lattices of {nx} x {ny} x {nz} voxels, {study.lattice.steps:,} steps, seed {study.seed}, {used}")
-    with Progress("steps") as progress, _going_on(path):
+    with Progress("steps") as progress, going_on(path, _NOTHING_LEFT):
         result = run_spatial(study, threads=threads, out=path, force=force, progress=progress, notify=progress.note)
     say(f"simulated and written in {clock(progress.elapsed)}")
     if as_json:
@@ -58,23 +63,6 @@ def run_lattices(
     else:
         _show_result(result.as_dict, path)
     return Code.DONE
-
-
-@contextmanager
-def _going_on(path: Path) -> Iterator[None]:
-    """An interruption says how to go on, and from what."""
-    from tumorsim.common_api import partial_folder
-
-    try:
-        yield
-    except KeyboardInterrupt:
-        folder = partial_folder(path)
-        if folder.exists():
-            raise KeyboardInterrupt(f"the same command goes on; what is done lies in {folder}") from None
-        raise KeyboardInterrupt(
-            "no lattice was finished, and nothing is left; with output.checkpoint, e.g. 7 day, a scenario can also be "
-            "taken up within a lattice"
-        ) from None
 
 
 def _show_result(summary: dict[str, Any], path: Path) -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tumorsim.cli.app import app
-from tumorsim.cli.console import Code, Progress, clock, complain, guarded, print_json, printable, program, say
+from tumorsim.cli.console import Code, Progress, clock, complain, going_on, guarded, print_json, printable, program, say
 from tumorsim.cli.options import (
     AsJson,
+    Block,
     DryRun,
     Force,
     Overrides,
@@ -143,6 +144,7 @@ def run(
     patients: Patients = None,
     replicates: Replicates = None,
     threads: Threads = None,
+    block: Block = None,
     overrides: Overrides = None,
     dry_run: DryRun = False,
     force: Force = False,
@@ -153,9 +155,9 @@ def run(
     """Simulate a scenario and write one result.
 
     Of a trial: end points, hazard ratios with their errors, and the simulated beside the
-    reported figures. Of a lattice: what each arm came to, with intervals over replicates;
-    after an interruption the same command goes on. Nothing that exists is overwritten
-    without --force.
+    reported figures. Of a lattice: what each arm came to, with intervals over replicates.
+    After an interruption the same command goes on, from finished lattices or blocks of
+    patients. Nothing that exists is overwritten without --force.
 
     \b
     Examples:
@@ -173,29 +175,30 @@ def run(
         from tumorsim.cli.spatial import run_lattices
 
         _refuse(patients, "--patients", "of a trial; a spatial scenario has --replicates")
+        _refuse(block, "--block", "of a trial; a spatial scenario runs lattice by lattice")
         return run_lattices(scenario, out, seed, replicates, threads, overrides or (), dry_run, force, as_json)
     _refuse(replicates, "--replicates", "of a spatial scenario; a trial has --patients")
-    return _run_trial(scenario, out, seed, patients, threads, overrides or (), dry_run, force, as_json)
+    return _run_trial(scenario, out, seed, patients, threads, block, overrides or (), dry_run, force, as_json)
 
 
 def _run_trial(
     scenario: Path, out: Path | None, seed: int | None, patients: int | None, threads: int | None,
-    overrides: Sequence[str], dry_run: bool, force: bool, as_json: bool,
+    block: int | None, overrides: Sequence[str], dry_run: bool, force: bool, as_json: bool,
 ) -> Code:  # fmt: skip
     from tumorsim.cli.files import result_name
     from tumorsim.scenario import load
 
     study = load(scenario, overrides, patients, seed)
     if dry_run:
-        _show_plan(study, as_json, threads)
+        _show_plan(study, as_json, threads, block)
         return Code.DONE
     path = result_name(out, f"{study.name}-seed{study.seed}", force)
     from tumorsim import api
 
     _announce(study, threads or api.default_threads())
-    with Progress("patient courses") as progress:
-        result = api.run(study, threads=threads, out=path, force=force, progress=progress, notify=progress.note)
-    say(f"simulated and written in {clock(progress.elapsed)}")
+    with going_on(path, "nothing was left half written"), Progress("patient courses") as told:
+        result = api.run(study, threads=threads, block=block, out=path, force=force, progress=told, notify=told.note)
+    say(f"simulated and written in {clock(told.elapsed)}")
     if as_json:
         print_json(result.as_dict | {"result": str(path)})
     else:
@@ -203,10 +206,10 @@ def _run_trial(
     return _completeness(result)
 
 
-def _show_plan(study: Scenario, as_json: bool, threads: int | None = None) -> None:
+def _show_plan(study: Scenario, as_json: bool, threads: int | None = None, block: int | None = None) -> None:
     from tumorsim.plan import plan, plan_text
 
-    planned = plan(study, threads)
+    planned = plan(study, threads, block)
     if as_json:
         print_json(planned)
     else:

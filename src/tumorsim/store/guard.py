@@ -8,7 +8,6 @@ store writes, no size that the bytes present cannot fill.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from tumorsim.memory import machine_memory
 from tumorsim.store.errors import ResultError
 
 MAX_DEPTH = 3
@@ -186,7 +186,7 @@ def _check_total(found: dict[str, Entry | None], path: Path, on_disk: str | None
     present = path.stat().st_size
     if is_bomb(claimed, present):
         raise ResultError(path, "file", f"claims {claimed:.3g} bytes of data in {present}", _STRANGER)
-    memory = _memory()
+    memory = machine_memory()
     claimed -= sum(entry.claimed for place, entry in found.items() if entry and place.partition("/")[0] == on_disk)
     if claimed > 0.8 * memory:
         rule = f"needs {claimed / 1e9:.1f} GB of memory; this machine has {memory / 1e9:.1f} GB"
@@ -196,13 +196,6 @@ def _check_total(found: dict[str, Entry | None], path: Path, on_disk: str | None
 def is_bomb(claimed: int, present: int) -> bool:
     """Whether a file of so many bytes claims more data than any honest one."""
     return claimed > FREE_CLAIM + MAX_RATIO * present
-
-
-def _memory() -> float:
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE")) * float(os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):
-        return float("inf")
 
 
 def attribute(item: h5py.Group | h5py.Dataset, name: str, path: Path) -> Any:
