@@ -227,14 +227,14 @@ def test_bars_are_coloured_by_best_response():
 
     view = view_of("advanced", 60)
     for arm, axes in enumerate(figure("waterfall").draw(view).axes):
-        found, best = lesions(view, arm, "recist"), response(view.data, arm).best
+        found, best = lesions(view, arm, "recist", 60), response(view.data, arm).best
         expected = Counter(RESPONSE_COLOURS[SHORT_NAMES[code]] for code in best[np.isfinite(found.best_change)])
         assert Counter(to_hex(bar.get_facecolor()).upper() for bar in axes.patches) == expected
 
 
 def test_mrecist_reads_the_viable_part():
     view = view_of("advanced", 60)
-    recist, mrecist = (lesions(view, 0, criteria) for criteria in ("recist", "mrecist"))
+    recist, mrecist = (lesions(view, 0, criteria, 60) for criteria in ("recist", "mrecist"))
     size = np.asarray(view.data["sum_viable_diameters"])[0]
     seen = np.isfinite(mrecist.change[:, 1])
     np.testing.assert_allclose(mrecist.change[seen, 1], 100.0 * (size[seen, 1] / size[seen, 0] - 1.0))
@@ -246,7 +246,7 @@ def test_a_spider_line_ends_at_progression():
     drawing = figure("spider").draw(view, patients=30)
     for arm, axes in enumerate(drawing.axes):
         lines = [line for line in axes.lines if line.get_gid() == "patient"]
-        found = lesions(view, arm, "recist")
+        found = lesions(view, arm, "recist", 60)
         assert len(lines) == (np.isfinite(found.months[:30]).sum(axis=1) >= 2).sum() > 20
         days, ends = (np.asarray(view.data[name])[arm] for name in ("visit_time", "progression_time"))
         drawn = [set(line.get_xdata()) for line in lines]

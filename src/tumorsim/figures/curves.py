@@ -19,7 +19,7 @@ FloatArray = NDArray[np.float64]
 ROUNDING = 1e-9  # of a month
 _LABELS = {endpoint.name: endpoint.label for endpoint in ENDPOINTS}
 MOST_STEPS = 20_000  # of a stored curve
-MOST_DRAWN = 2_000  # of a drawn one: a figure has fewer points
+MOST_DRAWN = 1_000  # of a drawn one: a figure has fewer points
 PRIMARY = {"adjuvant": "rfs", "advanced": "os"}
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
-MOST_BARS = 2_000  # of one arm: a panel has fewer points
+MOST_BARS = 600  # of one arm: a panel has fewer points
 
 
 def draw_waterfall(view: StudyView, criteria: Criteria) -> Drawing:
