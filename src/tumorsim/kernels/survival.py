@@ -42,11 +42,12 @@ def tabulate_risk(time, event, group):
     for i in range(n):
         if event[i] != LEFT_OUT:
             risk[group[i]] += 1.0
+    died, left = np.zeros(2), np.zeros(2)
     k = 0
     start = 0
     while start < n:
         now = time[start]
-        died, left = np.zeros(2), np.zeros(2)
+        died[:], left[:] = 0.0, 0.0
         stop = start
         while stop == start or (stop < n and time[stop] == now):
             if event[stop] != LEFT_OUT:
