@@ -69,10 +69,34 @@ import numba  # noqa: E402
 # Set on the module rather than by environment, so that it also holds where numba came first.
 numba.config.CACHE_DIR = str(cache_directory())
 
-from numba.core import types  # noqa: E402
+import numpy as np  # noqa: E402
+from llvmlite import ir  # noqa: E402
+from numba.core import cgutils, types  # noqa: E402
 from numba.core.caching import FunctionCache  # noqa: E402
 from numba.core.registry import CPUDispatcher  # noqa: E402
 from numba.core.types.misc import unliteral  # noqa: E402
+from numba.extending import intrinsic  # noqa: E402
+
+
+def wide_product(a: Any, b: Any) -> Any:
+    """Upper and lower 64 bits of the 128-bit product of two uint64; for kernels."""
+    return np.uint64((int(a) * int(b)) >> 64), a * b
+
+
+if not numba.config.DISABLE_JIT:
+
+    @intrinsic
+    def wide_product(_typing: Any, _a: Any, _b: Any) -> Any:
+        """One instruction of the processor; from 32-bit halves, as Numba alone can state it, it is a dozen."""
+
+        def emit(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            wide = ir.IntType(128)
+            product = builder.mul(*(builder.zext(word, wide) for word in arguments))
+            upper = builder.lshr(product, ir.Constant(wide, 64))
+            halves = [builder.trunc(word, ir.IntType(64)) for word in (upper, product)]
+            return cgutils.pack_array(builder, halves)
+
+        return types.Tuple((types.uint64, types.uint64))(types.uint64, types.uint64), emit
 
 
 class KernelCache(FunctionCache):  # type: ignore[misc] # numba has no types

@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from tumorsim.kernels._jit import kernel
+from tumorsim.kernels._jit import kernel, wide_product
 
 # --- the list of streams: one number a purpose, never reused -------------------
 STREAM_COVARIATES = 1
@@ -51,8 +51,6 @@ STREAM_SPROUTING = 32
 STREAM_VESSEL = 33
 STREAM_EMBOLISATION = 34
 
-_MASK32 = np.uint64(0xFFFFFFFF)
-_SHIFT32 = np.uint64(32)
 _MULTIPLIER_0 = np.uint64(0xD2E7470EE14C6C93)
 _MULTIPLIER_1 = np.uint64(0xCA5A826395121157)
 _WEYL_0 = np.uint64(0x9E3779B97F4A7C15)
@@ -60,21 +58,6 @@ _WEYL_1 = np.uint64(0xBB67AE8584CAA73B)
 _SHIFT12 = np.uint64(12)
 _TO_UNIT = 1.0 / 4503599627370496.0  # 2**-52
 ROUNDS = 10
-
-
-@kernel
-def multiply_high(a, b):
-    """Upper 64 bits of the 128-bit product of two uint64."""
-    a_low = a & _MASK32
-    a_high = a >> _SHIFT32
-    b_low = b & _MASK32
-    b_high = b >> _SHIFT32
-    carry = (a_low * b_low) >> _SHIFT32
-    middle = a_high * b_low + carry
-    low = middle & _MASK32
-    high = middle >> _SHIFT32
-    middle = a_low * b_high + low
-    return a_high * b_high + high + (middle >> _SHIFT32)
 
 
 @kernel(entry=True)
@@ -88,10 +71,8 @@ def philox(seed, stream, patient, occasion, item):
     c2 = np.uint64(item)
     c3 = np.uint64(0)
     for _ in range(ROUNDS):
-        h0 = multiply_high(_MULTIPLIER_0, c0)
-        l0 = _MULTIPLIER_0 * c0
-        h1 = multiply_high(_MULTIPLIER_1, c2)
-        l1 = _MULTIPLIER_1 * c2
+        h0, l0 = wide_product(_MULTIPLIER_0, c0)
+        h1, l1 = wide_product(_MULTIPLIER_1, c2)
         c0 = h1 ^ c1 ^ k0
         c1 = l1
         c2 = h0 ^ c3 ^ k1
