@@ -70,7 +70,7 @@ import numba  # noqa: E402
 numba.config.CACHE_DIR = str(cache_directory())
 
 import numpy as np  # noqa: E402
-from llvmlite import ir  # noqa: E402
+from llvmlite import ir  # type: ignore[import-untyped] # noqa: E402
 from numba.core import cgutils, types  # noqa: E402
 from numba.core.caching import FunctionCache  # noqa: E402
 from numba.core.registry import CPUDispatcher  # noqa: E402
@@ -96,7 +96,8 @@ if not numba.config.DISABLE_JIT:
             halves = [builder.trunc(word, ir.IntType(64)) for word in (upper, product)]
             return cgutils.pack_array(builder, halves)
 
-        return types.Tuple((types.uint64, types.uint64))(types.uint64, types.uint64), emit
+        word = types.uint64
+        return types.UniTuple(word, 2)(word, word), emit  # type: ignore[attr-defined] # made at import
 
 
 class KernelCache(FunctionCache):  # type: ignore[misc] # numba has no types
