@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tumorsim.kernels import contact, lattice, layout
+from tumorsim.kernels import lattice, layout
 from tumorsim.kernels.derivatives import grow_lesion
 from tumorsim.kernels.layout import DrugEffects
+from tumorsim.lattice import phases
 
 DAYS, STEP, SIDE = 15.0, 1.0 / 48.0, 36  # half an hour: in one step an effector kills at most once
 CELLS = (4200, 1200, 420, 180)  # clones S, R, A, RA
@@ -98,7 +99,7 @@ def on_the_lattice(by: lattice.Rules, seed: int) -> np.ndarray:
         clock = twins.clock_at(step, 2**63 + seed, STEP)
         stir(state, rng)
         run.killed[:] = 0
-        contact.engage_and_kill(state, EFFECTORS, run.killed, kills, bids, clock, by)
+        phases.engage_and_kill(state, EFFECTORS, run.killed, kills, bids, clock, by)
         run.step(clock)
     alive = state.voxels.traits[state.voxels.kind == lattice.TUMOUR]
     return np.array([*np.bincount(alive & lattice.CLONE_BITS, minlength=4), (state.voxels.kind == lattice.DEAD).sum()])

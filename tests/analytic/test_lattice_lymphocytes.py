@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tumorsim.kernels import contact, lattice, motility
+from tumorsim.kernels import lattice, motility
+from tumorsim.lattice import phases
 
 LEVEL = 1e-3  # family-wise
 HOUR = 1.0 / 24.0
@@ -60,7 +61,7 @@ def walk(state: lattice.State, by: lattice.Rules, substeps: int, dt: float, seed
     start = np.stack(np.unravel_index(state.lymphocytes.voxel, (grid.nz, grid.ny, grid.nx)), axis=1)
     bids = twins.scratch(state)
     for substep in range(substeps):
-        motility.move_lymphocytes(state, count, substep, substeps, bids, twins.clock_at(3, seed, dt), by)
+        phases.move_lymphocytes(state, count, substep, substeps, bids, twins.clock_at(3, seed, dt), by)
     end = np.stack(np.unravel_index(state.lymphocytes.voxel, (grid.nz, grid.ny, grid.nx)), axis=1)
     return (end - start) * grid.spacing
 
@@ -172,7 +173,7 @@ def first_changes(state: lattice.State, by: lattice.Rules, seed: int) -> tuple[n
     when, what = np.zeros(count, np.int64), np.zeros(count, np.int64)
     bids, killed = twins.scratch(state), np.zeros(state.voxels.kind.size, np.uint8)
     for step in range(1, 5000):
-        contact.engage_and_kill(state, count, killed, np.zeros(2, np.int64), bids, twins.clock_at(step, seed), by)
+        phases.engage_and_kill(state, count, killed, np.zeros(2, np.int64), bids, twins.clock_at(step, seed), by)
         table = state.lymphocytes
         new = (when == 0) & ((table.state != start) | (table.kills > 0))
         when[new], what[new] = step, np.where(table.kills[new] > 0, -1, table.state[new].astype(int))
@@ -245,7 +246,7 @@ def test_arrivals_are_poisson(more: int) -> None:
     state.vessels.maturity[:], state.fields.vegf[:] = 0.6, 500.0
     blood = 1.2 / (twins.vessel_uptake(0, state, by) * HOUR)
     entered = np.zeros(2, np.int64)
-    count = motility.recruit_lymphocytes(
+    count = phases.recruit_lymphocytes(
         state, vessels, 0, np.array([blood, 0.5 * blood]), entered, twins.clock_at(2), by
     )
     assert count == entered.sum()
@@ -301,7 +302,7 @@ def stirred(
     for step in range(burn + steps):
         place = stir(state, place, rng)
         holding += np.count_nonzero(state.lymphocytes.state == lattice.ENGAGED) * (step >= burn)
-        contact.engage_and_kill(state, effectors, killed, kills[step], bids, twins.clock_at(step), by)
+        phases.engage_and_kill(state, effectors, killed, kills[step], bids, twins.clock_at(step), by)
         killed[:] = lattice.ALIVE
     return kills[burn:, 0].astype(float), holding / steps, each
 

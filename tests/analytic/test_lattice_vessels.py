@@ -19,6 +19,7 @@ from vessel_twins import EMBOLISED, LOST, OPEN, TUMOUR, VESSEL, make_rules
 
 from tumorsim.kernels import lattice, network, vessels
 from tumorsim.kernels.lattice import Clock, State
+from tumorsim.lattice import phases
 from tumorsim.lattice.network import first_network
 from tumorsim.lattice.state import blank, enlarged, grid_of, size_of
 
@@ -53,7 +54,7 @@ def test_maturity_follows_the_patient_model_without_pruning(occupancy: float) ->
     state.vessels.maturity[:count] = start
     callers = twins.callers(state)
     for step in range(round(days / HOUR)):
-        network.age_vessels(state, count, callers, 1.0, Clock(1, step, HOUR), rules)
+        phases.age_vessels(state, count, callers, 1.0, Clock(1, step, HOUR), rules)
     path = solve_ivp(lambda _, m: [vessels.maturity_change(m[0], occupancy, p)], (0.0, days), [start.mean()],
                      rtol=1e-10, atol=1e-12)  # fmt: skip
     error = abs(state.vessels.maturity[:count].mean() / path.y[0, -1] - 1.0)
@@ -73,7 +74,7 @@ def test_embolised_segments_reopen_at_their_rate(count: int) -> None:
     zs = []
     callers = twins.callers(state)
     for step in range(30 * 24):
-        network.age_vessels(state, count, callers, 1.0, Clock(3, step, HOUR), rules)
+        phases.age_vessels(state, count, callers, 1.0, Clock(3, step, HOUR), rules)
         if (step + 1) % (10 * 24) == 0:
             flow = state.vessels.state[:count].reshape(-1, 4)
             assert (flow == flow[:, :1]).all()  # segments reopen as a whole
@@ -95,8 +96,8 @@ def test_vessels_are_lost_at_their_rate(occupancy: float, embolised: bool, cells
         network.embolise(state, count, 0, 1.0, Clock(5, 0, HOUR))
     callers = twins.callers(state)
     for step in range(days * 24):
-        network.age_vessels(state, count, callers, volume, Clock(5, step, HOUR), rules)
-    left = network.close_up_vessels(state, count)
+        phases.age_vessels(state, count, callers, volume, Clock(5, step, HOUR), rules)
+    left = network.close_up_vessels(state.vessels, count)
     pruning = p.pruning_rate * occupancy**4 / (occupancy**4 + p.pruning_occupancy**4)
     rate = (pruning if cells else 0.0) + (p.embolised_loss_rate if embolised else 0.0)
     if rate == 0.0:
@@ -112,12 +113,12 @@ def test_vessels_are_lost_at_their_rate(occupancy: float, embolised: bool, cells
 def advance(state: State, numbers: tuple[int, int, int], volume: float, clock: Clock, rules: Any) -> Any:
     """One step of everything; returns the state and its numbers."""
     callers = twins.callers(state)
-    network.age_vessels(state, numbers[0], callers, volume, clock, rules)
-    answer = network.sprout_vessels(state, *numbers, callers, clock, rules)
+    phases.age_vessels(state, numbers[0], callers, volume, clock, rules)
+    answer = phases.sprout_vessels(state, *numbers, callers, clock, rules)
     if answer[0] < 0:
         state = state._replace(vessels=enlarged(state.vessels, -answer[0]))
-        answer = network.sprout_vessels(state, *numbers, callers, clock, rules)
-    return state, (network.close_up_vessels(state, answer[0]), *answer[1:])
+        answer = phases.sprout_vessels(state, *numbers, callers, clock, rules)
+    return state, (network.close_up_vessels(state.vessels, answer[0]), *answer[1:])
 
 
 @pytest.mark.slow
@@ -162,7 +163,7 @@ def test_where_tumour_outgrows_its_vessels_they_sprout_the_faster() -> None:
     callers = twins.callers(state)
     for step in range(50):  # each time the same vessels
         trial = twins.copied(state)
-        sprouts += network.sprout_vessels(trial, count, count, count, callers, Clock(9, step, HOUR), rules)[0] - count
+        sprouts += phases.sprout_vessels(trial, count, count, count, callers, Clock(9, step, HOUR), rules)[0] - count
         asked += count
     rate = 0.5 * p.capacity_growth_rate * 0.5 * 10.0 * (2.0 - 0.1) ** 2 / 2.0
     z = z_of_count(sprouts, asked, -math.expm1(-rate * HOUR))
@@ -192,7 +193,7 @@ def ways_taken(state: State, count: int, rules: Any, repeats: int) -> np.ndarray
     callers = twins.callers(state)
     for step in range(repeats):
         trial = twins.copied(state)
-        after = network.sprout_vessels(trial, count, count, count, callers, Clock(13, step, 400.0), rules)[0]
+        after = phases.sprout_vessels(trial, count, count, count, callers, Clock(13, step, 400.0), rules)[0]
         asked = trial.vessels.state[:count] == OPEN
         parent = dict(zip(trial.vessels.segment[:count][asked], trial.vessels.voxel[:count][asked], strict=True))
         for segment, voxel in zip(trial.vessels.segment[count:after], trial.vessels.voxel[count:after], strict=True):

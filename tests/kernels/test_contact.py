@@ -8,8 +8,9 @@ import lymphocyte_twins as twins
 import numpy as np
 import pytest
 
-from tumorsim.kernels import contact, lattice, motility
+from tumorsim.kernels import contact, lattice
 from tumorsim.kernels.lattice import Clock
+from tumorsim.lattice import phases
 
 SHAPES = [(1, 9, 11), (6, 5, 7), (2, 8, 3)]
 CLOCK = twins.clock_at(977, seed=12345)
@@ -25,7 +26,7 @@ def by() -> lattice.Rules:
 def act(state: lattice.State, count: int, by: lattice.Rules, clock: Clock = CLOCK) -> tuple[dict[int, int], np.ndarray]:
     killed, kills = np.zeros(state.voxels.kind.size, np.uint8), np.zeros(3, np.int64)
     bids = twins.scratch(state)
-    contact.engage_and_kill(state, count, killed, kills, bids, clock, by)
+    phases.engage_and_kill(state, count, killed, kills, bids, clock, by)
     assert np.all(bids.first == lattice.NOBODY)
     return {int(v): int(killed[v]) for v in np.flatnonzero(killed)}, kills
 
@@ -176,14 +177,14 @@ def test_the_dead_leave_the_table_in_order(by: lattice.Rules) -> None:
     assert 10 < np.count_nonzero(alive) < count - 10
     expected = [column[:count][alive].copy() for column in table]
     held, load = state.voxels.held.copy(), state.voxels.load.copy()
-    now = contact.close_up(state, count)
+    now = contact.close_up(state.lymphocytes, count)
     assert now == np.count_nonzero(alive)
     for column, kept in zip(table, expected, strict=True):
         np.testing.assert_array_equal(column[:now], kept)
     np.testing.assert_array_equal(state.voxels.held, held)
     np.testing.assert_array_equal(state.voxels.load, load)
     twins.assert_consistent(state, now)
-    assert contact.close_up(state, now) == now
+    assert contact.close_up(state.lymphocytes, now) == now
 
 
 def test_the_order_of_rows_changes_nothing() -> None:
@@ -198,14 +199,14 @@ def test_the_order_of_rows_changes_nothing() -> None:
         for step in range(100):
             clock = CLOCK._replace(step=step)
             blood = np.array([4e9, 4e9, 1e9])
-            count = motility.recruit_lymphocytes(state, vessels, count, blood, np.zeros(3, np.int64), clock, by)
+            count = phases.recruit_lymphocytes(state, vessels, count, blood, np.zeros(3, np.int64), clock, by)
             for substep in range(2):
-                motility.move_lymphocytes(state, count, substep, 2, bids, clock, by)
+                phases.move_lymphocytes(state, count, substep, 2, bids, clock, by)
             killed = np.zeros(state.voxels.kind.size, np.uint8)
-            contact.engage_and_kill(state, count, killed, kills, bids, clock, by)
+            phases.engage_and_kill(state, count, killed, kills, bids, clock, by)
             fates.append(killed.tobytes())
             state.voxels.kind[killed > 0] = lattice.DEAD
-            count = contact.close_up(state, count)
+            count = contact.close_up(state.lymphocytes, count)
             twins.assert_consistent(state, count)
             if order:
                 state = twins.shuffled(state, count, vessels, 100 * order + step)

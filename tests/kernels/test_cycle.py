@@ -9,7 +9,7 @@ import pytest
 from cell_twins import WAYS, Run, Twin, blank_state, found, make_rules, random_state
 
 from tumorsim.kernels import cycle
-from tumorsim.kernels.lattice import DEAD, DX, DY, DZ, STROMA, TUMOUR, Clock, State
+from tumorsim.kernels.lattice import DEAD, DX, DY, DZ, MHC_LOW, STROMA, TUMOUR, Clock, State
 
 # Rates at which most of what can happen does happen within a few steps of a day.
 LIVELY = {
@@ -203,11 +203,14 @@ def test_the_ceilings_are_above_all_rates() -> None:
         effects = rng.random((3, 8)) * (rng.random((3, 1)) < 0.7)
         oxygen, level, interferon = rng.choice([0.0, 0.5, 40.0, 1e9]), rng.choice([0.0, 1e9]), rng.choice([0.0, 1e9])
         most = cycle.most_events(effects, host, tissue, depot)
+        if oxygen < tissue.oxygen.necrosis_oxygen:
+            most += tissue.oxygen.necrosis_rate
         for row in effects:
             local = cycle.effects_at(row.reshape(1, 8), 0)
             share = sum(cycle.event_rates(traits, oxygen, level, local, host, tissue, depot)) / most
             assert share <= 1.0
             closest = max(closest, share)
             changes = cycle.change_rates(traits, interferon, local, host, tissue)
-            assert sum(changes) <= cycle.most_changes(host, tissue) * (1 + 1e-15)
+            restored = tissue.signals.mhc_restoration_rate if traits & MHC_LOW else 0.0
+            assert sum(changes) <= (cycle.most_switching(host) + restored) * (1 + 1e-15)
     print(f"largest share of the ceiling: {closest:.3f}")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tumorsim.kernels import lattice, motility
+from tumorsim.lattice import phases
 
 SHAPES = [(1, 9, 11), (6, 5, 7), (2, 8, 3), (1, 1, 12)]
 CLOCK = twins.clock_at(41)
@@ -25,7 +26,7 @@ def recruit(
     state: lattice.State, vessels: int, count: int, blood: np.ndarray, by: lattice.Rules
 ) -> tuple[int, np.ndarray]:
     entered = np.zeros(3, np.int64)
-    return motility.recruit_lymphocytes(state, vessels, count, blood, entered, CLOCK, by), entered
+    return phases.recruit_lymphocytes(state, vessels, count, blood, entered, CLOCK, by), entered
 
 
 # --- entering --------------------------------------------------------------------------
@@ -148,7 +149,7 @@ def test_a_sub_step_equals_its_twin(shape: tuple[int, int, int], seed: int, by: 
     expected, bids, before = copy.deepcopy(state), twins.scratch(state), state.lymphocytes.voxel.copy()
     for substep in range(3):
         twins.move(expected, count, substep, 3, CLOCK, by)
-        motility.move_lymphocytes(state, count, substep, 3, bids, CLOCK, by)
+        phases.move_lymphocytes(state, count, substep, 3, bids, CLOCK, by)
         assert twins.by_ident(state, count) == twins.by_ident(expected, count)
         np.testing.assert_array_equal(state.voxels.load, expected.voxels.load)
         twins.assert_consistent(state, count)
@@ -162,7 +163,7 @@ def test_those_who_hold_somebody_and_the_dead_stay(by: lattice.Rules) -> None:
     before = state.lymphocytes.voxel.copy()
     holding = np.isin(state.lymphocytes.state, (lattice.ENGAGED, lattice.GONE))
     for step in range(20):
-        motility.move_lymphocytes(state, count, 0, 1, twins.scratch(state), CLOCK._replace(step=step), by)
+        phases.move_lymphocytes(state, count, 0, 1, twins.scratch(state), CLOCK._replace(step=step), by)
     np.testing.assert_array_equal(state.lymphocytes.voxel[holding], before[holding])
     assert np.any(state.lymphocytes.voxel[:count] != before[:count])
 
@@ -186,7 +187,7 @@ def test_a_rush_for_one_voxel_fills_it_to_the_brim(by: lattice.Rules) -> None:
         assert row == 64
         expected = copy.deepcopy(state)
         twins.move(expected, row, 0, 1, CLOCK, rushing)
-        motility.move_lymphocytes(state, row, 0, 1, twins.scratch(state), CLOCK, rushing)
+        phases.move_lymphocytes(state, row, 0, 1, twins.scratch(state), CLOCK, rushing)
         assert state.voxels.load[4] == limit
         assert twins.by_ident(state, row) == twins.by_ident(expected, row)
         twins.assert_consistent(state, row)
@@ -201,9 +202,9 @@ def test_the_order_of_rows_changes_nothing(by: lattice.Rules) -> None:
         bids = twins.scratch(state)
         for step in range(8):
             clock = CLOCK._replace(step=step)
-            count = motility.recruit_lymphocytes(state, vessels, count, 40.0 * BLOOD, np.zeros(3, np.int64), clock, by)
+            count = phases.recruit_lymphocytes(state, vessels, count, 40.0 * BLOOD, np.zeros(3, np.int64), clock, by)
             for substep in range(3):
-                motility.move_lymphocytes(state, count, substep, 3, bids, clock, by)
+                phases.move_lymphocytes(state, count, substep, 3, bids, clock, by)
         twins.assert_consistent(state, count)
         found.append((twins.by_ident(state, count), state.voxels.load.tobytes()))
     assert len(found[0][0]) > 160

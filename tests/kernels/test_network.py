@@ -11,6 +11,7 @@ from vessel_twins import EMBOLISED, LOST, OPEN, STROMA, TUMOUR, VESSEL, Row, mak
 
 from tumorsim.kernels import calls, network, vessels
 from tumorsim.kernels.lattice import Clock, State
+from tumorsim.lattice import phases
 from tumorsim.lattice.state import blank, enlarged, grid_of
 
 SHAPES = [(9, 18, 11), (1, 40, 35), (5, 5, 40)]
@@ -48,7 +49,7 @@ def test_vessels_age_as_their_twin(shape: tuple[int, int, int], seed: int) -> No
     expected, kind = twins.age(state, VESSELS, VOLUME, clock, rules)
     before = state.vessels.state[:VESSELS].copy()
     load = state.voxels.load.copy()
-    network.age_vessels(state, VESSELS, twins.callers(state), VOLUME, clock, rules)
+    phases.age_vessels(state, VESSELS, twins.callers(state), VOLUME, clock, rules)
     assert_same(twins.rows_of(state, VESSELS), expected)
     np.testing.assert_array_equal(state.voxels.kind, kind)
     np.testing.assert_array_equal(state.voxels.load, load)  # lymphocytes stay where a vessel is lost
@@ -67,7 +68,7 @@ def test_vessels_sprout_as_their_twin(shape: tuple[int, int, int], seed: int) ->
     state.vessels.state[:20] = LOST
     state.voxels.kind[state.vessels.voxel[:20]] = STROMA
     expected, kind, happened = twins.sprout(state, VESSELS, 5000, 70, clock, rules)
-    count, ident, segment = network.sprout_vessels(state, VESSELS, 5000, 70, twins.callers(state), clock, rules)
+    count, ident, segment = phases.sprout_vessels(state, VESSELS, 5000, 70, twins.callers(state), clock, rules)
     assert (count, ident, segment) == (VESSELS + happened["sprouts"], happened["ident"], happened["segment"])
     assert happened["sprouts"] > 5
     assert_same(twins.rows_of(state, count), expected)
@@ -103,7 +104,7 @@ def test_closing_up_drops_the_lost_and_nothing_else() -> None:
     state, _, _ = some(SHAPES[0], 0)
     state.vessels.state[:VESSELS:3] = LOST
     expected = {ident: row for ident, row in twins.rows_of(state, VESSELS).items() if row["state"] != LOST}
-    count = network.close_up_vessels(state, VESSELS)
+    count = network.close_up_vessels(state.vessels, VESSELS)
     assert count == 200
     found = twins.rows_of(state, count)
     assert found == expected
@@ -119,9 +120,9 @@ def lived(state: State, steps: int) -> tuple[dict[int, Row], State, tuple[int, i
         if step % 5 == 0:
             network.embolise(state, numbers[0], step // 5, 0.4, clock)
         cells = twins.callers(state)
-        network.age_vessels(state, numbers[0], cells, VOLUME, clock, rules)
-        numbers = network.sprout_vessels(state, *numbers, cells, clock, rules)
-        numbers = (network.close_up_vessels(state, numbers[0]), *numbers[1:])
+        phases.age_vessels(state, numbers[0], cells, VOLUME, clock, rules)
+        numbers = phases.sprout_vessels(state, *numbers, cells, clock, rules)
+        numbers = (network.close_up_vessels(state.vessels, numbers[0]), *numbers[1:])
     return twins.rows_of(state, numbers[0]), state, numbers
 
 
@@ -144,13 +145,13 @@ def test_without_room_in_the_table_nothing_changes_until_there_is() -> None:
     tight = twins.copied(state)
     tight = tight._replace(vessels=type(state.vessels)(*(array[: VESSELS + 3] for array in tight.vessels)))
     kept = twins.copied(tight)
-    expected = network.sprout_vessels(state, VESSELS, 5000, 70, twins.callers(state), clock, rules)
-    answer = network.sprout_vessels(tight, VESSELS, 5000, 70, twins.callers(tight), clock, rules)
+    expected = phases.sprout_vessels(state, VESSELS, 5000, 70, twins.callers(state), clock, rules)
+    answer = phases.sprout_vessels(tight, VESSELS, 5000, 70, twins.callers(tight), clock, rules)
     assert answer == (-expected[0], 5000, 70)
     for part, before in zip(tight[1:], kept[1:], strict=True):
         assert all(a.tobytes() == b.tobytes() for a, b in zip(part, before, strict=True))
     tight = tight._replace(vessels=enlarged(tight.vessels, -answer[0]))
-    assert network.sprout_vessels(tight, VESSELS, 5000, 70, twins.callers(tight), clock, rules) == expected
+    assert phases.sprout_vessels(tight, VESSELS, 5000, 70, twins.callers(tight), clock, rules) == expected
     assert twins.rows_of(tight, expected[0]) == twins.rows_of(state, expected[0])
 
 
@@ -160,10 +161,10 @@ def test_zero_rates_change_nothing() -> None:
     rules = make_rules(vessels=dict.fromkeys(none, 0.0), network=CHANGES["network"])
     state, clock, _ = some(SHAPES[0], 0)
     kept = twins.copied(state)
-    network.age_vessels(state, VESSELS, twins.callers(state), 1e4, clock, rules)
-    assert network.sprout_vessels(state, VESSELS, 5000, 70, twins.callers(state), clock, rules) == (VESSELS, 5000, 70)
+    phases.age_vessels(state, VESSELS, twins.callers(state), 1e4, clock, rules)
+    assert phases.sprout_vessels(state, VESSELS, 5000, 70, twins.callers(state), clock, rules) == (VESSELS, 5000, 70)
     assert network.embolise(state, VESSELS, 0, 0.0, clock) == 0
-    assert network.close_up_vessels(state, VESSELS) == VESSELS
+    assert network.close_up_vessels(state.vessels, VESSELS) == VESSELS
     for part, before in zip(state[1:], kept[1:], strict=True):
         assert all(a.tobytes() == b.tobytes() for a, b in zip(part, before, strict=True))
 
@@ -172,9 +173,9 @@ def test_without_vessels_nothing_happens() -> None:
     state = blank(grid_of((3, 4, 5), 20.0), vessels=0)
     state.voxels.kind[:30] = TUMOUR
     clock, rules = Clock(1, 0, 1.0), make_rules()
-    network.age_vessels(state, 0, twins.callers(state), 1.0, clock, rules)
-    assert network.sprout_vessels(state, 0, 0, 0, twins.callers(state), clock, rules) == (0, 0, 0)
-    assert network.embolise(state, 0, 0, 1.0, clock) == network.close_up_vessels(state, 0) == 0
+    phases.age_vessels(state, 0, twins.callers(state), 1.0, clock, rules)
+    assert phases.sprout_vessels(state, 0, 0, 0, twins.callers(state), clock, rules) == (0, 0, 0)
+    assert network.embolise(state, 0, 0, 1.0, clock) == network.close_up_vessels(state.vessels, 0) == 0
 
 
 # --- laws -------------------------------------------------------------------------
@@ -192,10 +193,10 @@ def test_maturity_stays_between_nothing_and_one() -> None:
 def test_cells_are_counted_and_call_on_vessels_nearby_alone() -> None:
     state, _, _ = some((20, 40, 30), 3)
     cells = twins.callers(state)
-    vessels_in = calls.count_open(state, VESSELS, cells.shape[:3])[..., 0]
+    vessels_in = calls.count_open(state.vessels, VESSELS, cells.shape[:3], state.grid)[..., 0]
     assert cells[..., 0].sum() == np.count_nonzero(state.voxels.kind == TUMOUR)
     assert vessels_in.sum() == np.count_nonzero(state.vessels.state[:VESSELS] == OPEN)
-    heard = calls.heard_calls(cells, state, VESSELS, 2.0)
+    heard = calls.heard_calls(cells, state.vessels, VESSELS, state.grid, 2.0)
     fed = 2.0 * vessels_in[:2, :2, :2].sum()
     assert heard[0, 0, 0].tolist() == pytest.approx(
         [fed / cells[:2, :2, :2, 0].sum(), cells[:2, :2, :2, 1].sum() / fed]
@@ -213,7 +214,7 @@ def test_one_count_of_cells_serves_ageing_and_sprouting(shape: tuple[int, int, i
     for layer in reversed(range(len(whole))):
         calls.count_cells(pieces, state, layer, layer + 1)
     assert pieces.tobytes() == whole.tobytes()
-    network.age_vessels(state, VESSELS, whole, VOLUME, clock, rules)
+    phases.age_vessels(state, VESSELS, whole, VOLUME, clock, rules)
     assert (state.vessels.state[:VESSELS] == LOST).any()
     assert whole.tobytes() == pieces.tobytes() == twins.callers(state).tobytes()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tumorsim.kernels._jit import kernel
-from tumorsim.kernels.lattice import OPEN, RESISTANT, TUMOUR, block_of, place_of
+from tumorsim.kernels.lattice import OPEN, TUMOUR, block_of, place_of
 from tumorsim.kernels.layout import DrugEffects
 
 SPROUTING_SENSITIVE = DrugEffects._fields.index("sprouting_sensitive")
@@ -45,28 +45,34 @@ def count_cells(cells, state, first, last):
 def count_row(counts, z, y, kind, traits, effects, grid):
     """Add the tumour cells of one row of voxels to its cubes."""
     above, beside, start = z // CALL_CUBE, y // CALL_CUBE, (z * grid.ny + y) * grid.nx
-    block, within = block_of(z, y, 0, grid), 0
+    block, within, resistant, sensitive = block_of(z, y, 0, grid), 0, 0, 0
     for cube in range(counts.shape[2]):
-        cells, calls = counts[above, beside, cube, 0], counts[above, beside, cube, 1]
-        for voxel in range(start + cube * CALL_CUBE, start + min((cube + 1) * CALL_CUBE, grid.nx)):
-            alive = 1.0 if kind[voxel] == TUMOUR else 0.0  # no branch: it would be guessed wrong too often
-            axis = SPROUTING_RESISTANT if traits[voxel] & RESISTANT else SPROUTING_SENSITIVE
-            cells += alive
-            calls += alive * (1.0 - effects[block, axis])
+        cells, calls, last = 0, 0.0, start + min((cube + 1) * CALL_CUBE, grid.nx)
+        for voxel in range(start + cube * CALL_CUBE, last):
+            alive = int(kind[voxel] == TUMOUR)  # no branch: it would be guessed wrong too often
+            resists = alive & int(traits[voxel])  # RESISTANT is the lowest bit
+            resistant += resists
+            sensitive += alive - resists
             within += 1
-            if within == grid.factor:  # counting is cheaper than dividing
+            if within == grid.factor or voxel == last - 1:  # whole numbers first: sums of doubles wait for each other
+                cells += sensitive + resistant
+                calls += sensitive * (1.0 - effects[block, SPROUTING_SENSITIVE])
+                calls += resistant * (1.0 - effects[block, SPROUTING_RESISTANT])
+                resistant, sensitive = 0, 0
+            if within == grid.factor:
                 block, within = block + 1, 0
-        counts[above, beside, cube, 0], counts[above, beside, cube, 1] = cells, calls
+        counts[above, beside, cube, 0] += cells
+        counts[above, beside, cube, 1] += calls
 
 
 @kernel
-def count_open(state, count, cubes):
+def count_open(table, count, cubes, grid):
     """Open vessels of every cube; ``cubes`` are those along z, y and x. Shape (cz, cy, cx, 1)."""
-    flow, voxel = state.vessels.state, state.vessels.voxel
+    flow, voxel = table.state, table.voxel
     vessels = np.zeros((cubes[0], cubes[1], cubes[2], 1))
     for row in range(count):
         if flow[row] == OPEN:
-            z, y, x = place_of(voxel[row], state.grid)
+            z, y, x = place_of(voxel[row], grid)
             vessels[z // CALL_CUBE, y // CALL_CUBE, x // CALL_CUBE, 0] += 1.0
     return vessels
 
@@ -83,14 +89,15 @@ def sum_around(counts, z, y, x, column):
     return total
 
 
-@kernel
-def heard_calls(cells, state, count, cells_per_vessel):
+@kernel(entry=True)
+def heard_calls(cells, table, count, grid, cells_per_vessel):
     """Density of vessels about a cube, and calls that each of them hears (eqs N3, N5). Shape (cz, cy, cx, 2).
 
-    ``cells`` is what `count_cells` filled; the open among the first ``count`` vessels are counted here.
+    ``cells`` is what `count_cells` filled; the open among the first ``count`` rows of ``table``, `lattice.Vessels`,
+    are counted here.
     """
     cz, cy, cx, _ = cells.shape
-    vessels = count_open(state, count, (cz, cy, cx))
+    vessels = count_open(table, count, (cz, cy, cx), grid)
     calls = np.zeros((cz, cy, cx, 2))
     for z in range(cz):
         for y in range(cy):

@@ -33,7 +33,7 @@ from tumorsim.kernels.lattice import (
     place_of,
 )
 from tumorsim.kernels.layout import DrugEffects
-from tumorsim.kernels.motility import bid, bids_ahead
+from tumorsim.kernels.motility import bids_ahead, enter_bids
 
 EFFECTORS = DrugEffects._fields.index("effectors")
 OPSONISATION = DrugEffects._fields.index("opsonisation")
@@ -127,27 +127,58 @@ def find_targets(voxel, product, found, cells, grid, products):
     return number
 
 
-@kernel
-def engage(state, count, bids, clock, rules):
-    """Free lymphocytes next to a tumour cell take hold of it (eq. Y6)."""
-    people, grid, found = state.lymphocytes, state.grid, np.empty(DIRECTIONS + 1, np.int64)
-    products, held = rules.patient.products, state.voxels.held
-    cells = state.voxels.kind, state.voxels.traits, held
-    states, targets, first, goal, way = people.state, people.target, bids.first, bids.goal, bids.way
-    probability = hazard_to_probability(rules.tissue.contact.engagement_rate, clock.dt)
+@kernel(entry=True)
+def let_go_of_the_dead(people, voxels, count):
+    """Phase: whoever holds a cell that has died is free. `lattice.Lymphocytes`, `lattice.Voxels`, rows in use."""
+    states, targets, kinds, held = people.state, people.target, voxels.kind, voxels.held
     for row in range(count):
+        if states[row] == ENGAGED and kinds[targets[row]] != TUMOUR:
+            release(row, FREE, states, targets, held)
+
+
+@kernel(entry=True)
+def seek(people, voxels, grid, bids, clock, engagement_rate, products, first, last):
+    """Phase: free lymphocytes of rows ``first`` to ``last`` (exclusive) bid for a tumour cell in reach (eq. Y6).
+
+    Parameters
+    ----------
+    people, voxels, grid, clock
+        `lattice.Lymphocytes`, `lattice.Voxels`, `lattice.Grid`, `lattice.Clock`.
+    bids
+        `motility.Bids` of at least so many rows; goals and priorities are filled.
+    engagement_rate
+        1/day.
+    products
+        Records of `layout.PRODUCT`.
+    first, last
+        Range of rows.
+    """
+    found = np.empty(DIRECTIONS + 1, np.int64)
+    cells = voxels.kind, voxels.traits, voxels.held
+    states, places, kinds, idents = people.state, people.voxel, people.product, people.ident
+    goal, priority = bids.goal, bids.priority
+    probability = hazard_to_probability(engagement_rate, clock.dt)
+    for row in range(first, last):
         goal[row] = NOBODY
         if states[row] != FREE:
             continue
-        number = find_targets(people.voxel[row], people.product[row], found, cells, grid, products)
+        number = find_targets(places[row], kinds[row], found, cells, grid, products)
         if number > 0:
-            words = random.philox(clock.seed, random.STREAM_CONTACT, people.ident[row], clock.step, SEEK)
+            words = random.philox(clock.seed, random.STREAM_CONTACT, idents[row], clock.step, SEEK)
             if random.to_unit(words[0]) < probability:
-                bid(row, found[int(random.to_unit(words[1]) * number)], words[2], bids)
+                goal[row], priority[row] = found[int(random.to_unit(words[1]) * number)], words[2]
+
+
+@kernel(entry=True)
+def take_hold(people, voxels, count, bids, products):
+    """Phase: those whose bids win hold their cells. Arguments as in `seek`; rows in use; records PRODUCT."""
+    states, targets, held, kinds = people.state, people.target, voxels.held, people.product
+    first, goal, way = bids.first, bids.goal, bids.way
+    enter_bids(count, bids)
     for row in range(count):
         if goal[row] != NOBODY:
             ahead = int(held[goal[row]]) + bids_ahead(row, people.ident, bids)
-            way[row] = NO_WAY if ahead >= holders_at_most(people.product[row], products) else 1
+            way[row] = NO_WAY if ahead >= holders_at_most(kinds[row], products) else 1
     for row in range(count):
         if goal[row] == NOBODY:
             continue
@@ -160,48 +191,80 @@ def engage(state, count, bids, clock, rules):
 # --- killing ---------------------------------------------------------------------------
 
 
-@kernel
-def meet_fates(state, count, bids, clock, rules):
-    """Every lymphocyte's first event within the step (eq. Y10); those who kill bid for the credit."""
-    people, fields, grid, load, goal = state.lymphocytes, state.fields, state.grid, state.voxels.load, bids.goal
-    states, targets, held, bits = people.state, people.target, state.voxels.held, state.voxels.traits
+@kernel(entry=True)
+def meet_fates(state, bids, clock, rules, first, last):
+    """Phase: first event within the step of the lymphocytes of rows ``first`` to ``last`` (exclusive) (eq. Y10).
+
+    Parameters
+    ----------
+    state, clock, rules
+        `lattice.State`, `lattice.Clock`, `lattice.Rules`.
+    bids
+        `motility.Bids`; ``way`` becomes 1 + number of the event, NO_WAY if there is none, and those who kill bid
+        for the credit.
+    first, last
+        Range of rows.
+    """
+    people, fields, grid, goal, way = state.lymphocytes, state.fields, state.grid, bids.goal, bids.way
+    states, targets, kinds, idents = people.state, people.target, people.product, people.ident
+    bits, priority = state.voxels.traits, bids.priority
+    oxygen, vegf, suppressors, effects = fields.oxygen, fields.vegf, fields.suppressors, fields.effects
     tissue, patient = rules.tissue, rules.patient
-    for row in range(count):
-        goal[row] = NOBODY
+    for row in range(first, last):
+        goal[row], way[row] = NOBODY, NO_WAY
         if states[row] == GONE:
             continue
-        exhaustion, death = weariness(people.product[row], tissue.contact, patient.products)
+        exhaustion, death = weariness(kinds[row], tissue.contact, patient.products)
         rates = (0.0, 0.0, 0.0, death)
         if states[row] == ENGAGED:
             voxel = targets[row]
             z, y, x = place_of(voxel, grid)
             at = block_of(z, y, x, grid)
-            drugs = fields.effects[at, EFFECTORS], fields.effects[at, OPSONISATION]
-            around = (fields.oxygen[voxel], fields.vegf[at], fields.suppressors[at], *drugs)
-            kill = killing_rate(people.product[row], int(bits[voxel]), around, tissue, patient)
+            around = (oxygen[voxel], vegf[at], suppressors[at], effects[at, EFFECTORS], effects[at, OPSONISATION])
+            kill = killing_rate(kinds[row], int(bits[voxel]), around, tissue, patient)
             rates = (kill, tissue.contact.release_rate, exhaustion, death)
-        words = random.philox(clock.seed, random.STREAM_CONTACT, people.ident[row], clock.step, FATE)
+        words = random.philox(clock.seed, random.STREAM_CONTACT, idents[row], clock.step, FATE)
         event = first_event(random.to_unit(words[0]), rates, clock.dt)
+        way[row] = 1 + event
         if event == KILL:
-            bid(row, targets[row], words[1], bids)
-        elif event == LET_GO:
+            goal[row], priority[row] = targets[row], words[1]
+
+
+@kernel(entry=True)
+def settle_fates(people, voxels, count, killed, kills, bids):
+    """Phase: lymphocytes let go, exhaust and die; one of those who kill a cell has the credit, its holders are free.
+
+    Parameters
+    ----------
+    people, voxels
+        `lattice.Lymphocytes`, `lattice.Voxels`. The dead stay in the table as GONE and are no longer counted in
+        ``voxels.load``.
+    count
+        Rows in use.
+    killed
+        (voxel,) uint8, ALIVE throughout; BY_MEMORY, or BY_PRODUCT + number of the product, where a cell
+        is killed. Its voxel is left as it is.
+    kills
+        (product + 1,) int64, memory CD8 T cells last; kills are added.
+    bids
+        `motility.Bids`, filled by `meet_fates`.
+    """
+    memory, load, held = kills.size - 1, voxels.load, voxels.held
+    states, targets, places, kinds = people.state, people.target, people.voxel, people.product
+    own, first, goal, way = people.kills, bids.first, bids.goal, bids.way
+    enter_bids(count, bids)
+    for row in range(count):
+        event = int(way[row]) - 1
+        if event == LET_GO:
             release(row, FREE, states, targets, held)
         elif event == EXHAUST:
             release(row, EXHAUSTED, states, targets, held)
         elif event == DIE:
             release(row, GONE, states, targets, held)
-            load[people.voxel[row]] -= 1
-
-
-@kernel
-def settle_kills(state, count, killed, kills, bids, rules):
-    """One of those who kill the same cell has the credit; all who hold it are free."""
-    people, memory = state.lymphocytes, rules.patient.products.shape[0]
-    states, targets, held = people.state, people.target, state.voxels.held
-    own, first, goal = people.kills, bids.first, bids.goal
+            load[places[row]] -= 1
     for row in range(count):
         if goal[row] != NOBODY and bids_ahead(row, people.ident, bids) == 0:
-            product = people.product[row]
+            product = kinds[row]
             killed[goal[row]] = BY_MEMORY if product == memory else BY_PRODUCT + product
             kills[product] += 1
             own[row] += 1
@@ -213,40 +276,9 @@ def settle_kills(state, count, killed, kills, bids, rules):
 
 
 @kernel(entry=True)
-def engage_and_kill(state, count, killed, kills, bids, clock, rules):
-    """Phase: lymphocytes take hold of tumour cells, kill them, let go, exhaust and die.
-
-    In this order: whoever holds a cell that has died is free; free ones engage; everybody's first event
-    within the step. Whoever engages can thus kill within the same step, once.
-
-    Parameters
-    ----------
-    state, clock, rules
-        `lattice.State`, `lattice.Clock`, `lattice.Rules`. The dead stay in the table as GONE and are no
-        longer counted in ``voxels.load``.
-    count
-        Rows in use.
-    killed
-        (voxel,) uint8, ALIVE throughout; BY_MEMORY, or BY_PRODUCT + number of the product, where a cell
-        is killed. Its voxel is left as it is.
-    kills
-        (product + 1,) int64, memory CD8 T cells last; kills are added.
-    bids
-        `motility.Bids` of at least so many rows.
-    """
-    states, targets, held = state.lymphocytes.state, state.lymphocytes.target, state.voxels.held
-    for row in range(count):
-        if states[row] == ENGAGED and state.voxels.kind[targets[row]] != TUMOUR:
-            release(row, FREE, states, targets, held)
-    engage(state, count, bids, clock, rules)
-    meet_fates(state, count, bids, clock, rules)
-    settle_kills(state, count, killed, kills, bids, rules)
-
-
-@kernel(entry=True)
-def close_up(state, count):
+def close_up(people, count):
     """Phase: take the rows of the dead out of the table of lymphocytes, order kept. Returns the rows in use."""
-    people, last = state.lymphocytes, 0
+    last = 0
     idents, products, places, headings = people.ident, people.product, people.voxel, people.heading
     states, targets, born, kills = people.state, people.target, people.born, people.kills
     for row in range(count):

@@ -126,10 +126,13 @@ def change_rates(traits, interferon, effects, host, tissue):
 
 @kernel
 def most_events(effects, host, tissue, depot):
-    """What `event_rates` nowhere exceed in sum, 1/day, under these (block, 8) effects."""
+    """What `event_rates` nowhere exceed in sum, 1/day, under these (block, 8) effects, where oxygen suffices.
+
+    Where it does not, necrosis comes on top.
+    """
     g, normal = host.growth, vessels.oxygenation(1.0, host.vessels)
     plenty = growth.hypoxic_birth_factor(1.0, normal, g.hypoxia_half_effect)  # oxygenation ends at one
-    dying = g.turnover_rate + tissue.oxygen.necrosis_rate + depot.kill_rate
+    dying = g.turnover_rate + depot.kill_rate
     strongest = 0.0
     for block in range(effects.shape[0]):
         here = effects_at(effects, block)
@@ -138,10 +141,12 @@ def most_events(effects, host, tissue, depot):
 
 
 @kernel
-def most_changes(host, tissue):
-    """What `change_rates` never exceed in sum, 1/day."""
-    switching = max(host.resistance.switch_off_rate, resistance.to_resistant_rate(0.0, 1.0, host.resistance))
-    return switching + tissue.signals.mhc_restoration_rate
+def most_switching(host):
+    """What switching between sensitive and resistant in `change_rates` never exceeds, 1/day.
+
+    In cells without MHC-I its restoration comes on top.
+    """
+    return max(host.resistance.switch_off_rate, resistance.to_resistant_rate(0.0, 1.0, host.resistance))
 
 
 @kernel
@@ -218,7 +223,9 @@ def decide_cells(state, clock, rules, fates, first, last):
     local_effects, intent, plane = state.fields.effects, voxels.intent, grid.ny * grid.nx
     sheet = grid.by * grid.bx
     own_blocks = local_effects[first // grid.factor * sheet : ((last - 1) // grid.factor + 1) * sheet]
-    events, changes = most_events(own_blocks, host, tissue, depot), most_changes(host, tissue)
+    events, changes = most_events(own_blocks, host, tissue, depot), most_switching(host)
+    necrosis, necrosis_oxygen = tissue.oxygen.necrosis_rate, tissue.oxygen.necrosis_oxygen
+    restoration = tissue.signals.mhc_restoration_rate
     intent[first * plane : last * plane] = NO_WAY
     fates[first * plane : last * plane] = ALIVE
     for z in range(first, last):
@@ -229,8 +236,15 @@ def decide_cells(state, clock, rules, fates, first, last):
                     continue
                 words = philox(clock.seed, STREAM_TUMOUR_CELL, ident[voxel], clock.step, 0)
                 event_draw, change_draw = to_unit(words[EVENT_WORD]), to_unit(words[CHANGE_WORD])
-                if event_draw >= events * clock.dt and change_draw >= changes * clock.dt:
-                    continue  # nothing happens to most cells, whatever their rates
+                # nothing happens to most cells, whatever their rates; oxygen and traits are looked up for the others
+                may_end = event_draw < (events + necrosis) * clock.dt and (
+                    event_draw < events * clock.dt or oxygen[voxel] < necrosis_oxygen
+                )
+                may_change = change_draw < (changes + restoration) * clock.dt and (
+                    change_draw < changes * clock.dt or traits[voxel] & MHC_LOW != 0
+                )
+                if not (may_end or may_change):
+                    continue
                 block = block_of(z, y, x, grid)
                 effects, own = effects_at(local_effects, block), traits[voxel]
                 rates = event_rates(own, oxygen[voxel], levels[block], effects, host, tissue, depot)
@@ -337,6 +351,9 @@ def settle_cells(state, clock, rules, fates, killed, tally, first, last):
     for z in range(first, last):
         for voxel in range(z * plane, (z + 1) * plane):
             if kind[voxel] == TUMOUR:
+                if killed[voxel] == ALIVE and fates[voxel] == ALIVE:  # nearly all
+                    tally[z, ALIVE] += 1
+                    continue
                 end = min(int(killed[voxel]), BY_PRODUCT) if killed[voxel] else int(fates[voxel])
                 cell = ident[voxel]
                 if end == ALIVE or end >= SWITCHES:

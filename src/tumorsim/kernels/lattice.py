@@ -159,10 +159,13 @@ LENGTHS = np.sqrt((DZ**2 + DY**2 + DX**2).astype(np.float64))  # voxels
 
 @kernel
 def place_of(voxel, grid):
-    """Indices z, y, x of a voxel."""
-    x = voxel % grid.nx
-    rest = voxel // grid.nx
-    return rest // grid.ny, rest % grid.ny, x
+    """Indices z, y, x of a voxel.
+
+    By division of doubles, which is exact below 2**31 and takes a fifth of the time of whole numbers.
+    """
+    row = int(voxel / grid.nx)
+    z = int(row / grid.ny)
+    return z, row - z * grid.ny, voxel - row * grid.nx
 
 
 @kernel
@@ -177,6 +180,8 @@ def neighbour(z, y, x, direction, grid):
 @kernel
 def block_of(z, y, x, grid):
     """Block that holds (z, y, x)."""
+    if grid.factor == 2:  # nearly always; three divisions by what the compiler does not know cost 30 ns
+        return ((z >> 1) * grid.by + (y >> 1)) * grid.bx + (x >> 1)
     return ((z // grid.factor) * grid.by + y // grid.factor) * grid.bx + x // grid.factor
 
 

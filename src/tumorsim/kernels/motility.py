@@ -29,6 +29,7 @@ from tumorsim.kernels.lattice import (
     NO_WAY,
     NOBODY,
     OPEN,
+    ROOM,
     TUMOUR,
     Bytes,
     Numbers,
@@ -54,13 +55,13 @@ class Bids(NamedTuple):
 
 
 @kernel
-def bid(row, voxel, priority, bids):
-    """Enter the bid of a row for a voxel."""
-    first, before, goal, priorities = bids.first, bids.before, bids.goal, bids.priority
-    goal[row] = voxel
-    priorities[row] = priority
-    before[row] = first[voxel]
-    first[voxel] = row
+def enter_bids(count, bids):
+    """Chain the bids of the first ``count`` rows, those with a goal, to the voxels they are for."""
+    first, before, goal = bids.first, bids.before, bids.goal
+    for row in range(count):
+        if goal[row] != NOBODY:
+            before[row] = first[goal[row]]
+            first[goal[row]] = row
 
 
 @kernel
@@ -89,62 +90,83 @@ def uptake_per_vessel(maturity, vegf, tissue, traits):
 
 
 @kernel
-def enter(row, ident, product, voxel, state, clock):
+def enter(row, ident, product, voxel, people, load, step):
     """Fill a new row of the table; beyond its end only what needs no row happens."""
-    people = state.lymphocytes
     if row >= people.ident.shape[0]:
         return
     idents, products, places, headings = people.ident, people.product, people.voxel, people.heading
     states, targets, born, kills = people.state, people.target, people.born, people.kills
-    load = state.voxels.load
     idents[row], products[row], places[row], headings[row] = ident, product, voxel, NO_WAY
-    states[row], targets[row], born[row], kills[row] = FREE, NOBODY, clock.step, 0
+    states[row], targets[row], born[row], kills[row] = FREE, NOBODY, step, 0
     load[voxel] += 1
 
 
 @kernel(entry=True)
-def recruit_lymphocytes(state, vessels_count, count, blood, recruited, clock, rules):
-    """Phase: lymphocytes enter at open vessel voxels, a Poisson number of each product (eq. Y1).
+def draw_arrivals(arriving, state, blood, clock, rules, first, last):
+    """Phase: lymphocytes that would leave blood at the vessels of rows ``first`` to ``last`` (exclusive) (eq. Y1).
 
     Parameters
     ----------
+    arriving
+        (vessel, product + 1) uint8, filled in place: of each product; no more than any voxel has room for.
     state, clock, rules
         `lattice.State`, `lattice.Clock`, `lattice.Rules`.
-    vessels_count, count
-        Rows in use of the tables of vessels and of lymphocytes.
     blood
         (product + 1,) cells in the blood of the body; memory CD8 T cells come last.
+    first, last
+        Range of rows of the table of vessels.
+    """
+    pipes, grid, vegf = state.vessels, state.grid, state.fields.vegf
+    flow, places, idents, maturity = pipes.state, pipes.voxel, pipes.ident, pipes.maturity
+    for row in range(first, last):
+        arriving[row] = 0
+        if flow[row] != OPEN:
+            continue
+        z, y, x = place_of(places[row], grid)
+        rate = uptake_per_vessel(maturity[row], vegf[block_of(z, y, x, grid)], rules.tissue, rules.patient.traits)
+        for product in range(blood.size):
+            words = random.philox(clock.seed, random.STREAM_RECRUITMENT, idents[row], clock.step, product)
+            drawn = poisson_count(random.to_unit(words[0]), blood[product] * rate * clock.dt)
+            arriving[row, product] = min(drawn, ROOM)
+
+
+@kernel(entry=True)
+def let_in(people, voxels, pipes, count, arriving, recruited, step):
+    """Phase: lymphocytes enter at open vessel voxels as far as there is room.
+
+    Parameters
+    ----------
+    people, voxels, pipes
+        `lattice.Lymphocytes`, `lattice.Voxels`, `lattice.Vessels`.
+    count
+        Rows in use of the table of lymphocytes.
+    arriving
+        (vessel, product + 1) from `draw_arrivals`, of all vessels in use.
     recruited
         (product + 1,) int64; those who entered are added. Who finds no room stays in blood.
-    clock, rules
-        Which step; parameters.
+    step
+        Number of this step.
 
     Returns
     -------
     int
         Rows in use now. If the table is too short: ``-1 - needed``, and nothing has changed.
     """
-    pipes, load, grid, needed = state.vessels, state.voxels.load, state.grid, count
-    for row in range(vessels_count):
-        if pipes.state[row] != OPEN:
-            continue
-        voxel, vessel, number = pipes.voxel[row], pipes.ident[row], 0
-        z, y, x = place_of(voxel, grid)
-        vegf = state.fields.vegf[block_of(z, y, x, grid)]
-        rate = uptake_per_vessel(pipes.maturity[row], vegf, rules.tissue, rules.patient.traits)
-        left = room(state.voxels.kind[voxel]) - int(load[voxel])
-        for product in range(blood.size):
-            words = random.philox(clock.seed, random.STREAM_RECRUITMENT, vessel, clock.step, product)
-            arriving = poisson_count(random.to_unit(words[0]), blood[product] * rate * clock.dt)
-            for _ in range(min(arriving, left - number)):
-                enter(needed, lymphocyte_ident(vessel, clock.step, number), product, voxel, state, clock)
+    places, idents, needed = pipes.voxel, pipes.ident, count
+    load, kinds = voxels.load, voxels.kind
+    for row in range(arriving.shape[0]):
+        voxel, vessel, number = places[row], idents[row], 0
+        left = room(kinds[voxel]) - int(load[voxel])
+        for product in range(arriving.shape[1]):
+            for _ in range(min(int(arriving[row, product]), left - number)):
+                enter(needed, lymphocyte_ident(vessel, step, number), product, voxel, people, load, step)
                 needed, number = needed + 1, number + 1
-    rows, entered = state.lymphocytes.ident.shape[0], state.lymphocytes.voxel
+    rows, entered, products = people.ident.shape[0], people.voxel, people.product
     for row in range(count, min(needed, rows)):
         if needed > rows:
             load[entered[row]] -= 1
         else:
-            recruited[state.lymphocytes.product[row]] += 1
+            recruited[products[row]] += 1
     return -1 - needed if needed > rows else needed
 
 
@@ -220,20 +242,35 @@ def choose_direction(u, bias_z, bias_y, bias_x, grid):
     return last
 
 
-@kernel
-def bid_to_move(state, count, substep, jump, bids, clock, motility):
-    """Whether and where everybody wants to go. Who runs against the margin of the lattice loses its heading."""
+@kernel(entry=True)
+def propose_moves(state, substep, substeps, bids, clock, rules, first, last):
+    """Phase: whether and where to those of rows ``first`` to ``last`` (exclusive) want to go who hold nobody.
+
+    Who runs against the margin of the lattice loses its heading.
+
+    Parameters
+    ----------
+    state, clock, rules
+        `lattice.State`, `lattice.Clock`, `lattice.Rules`.
+    substep, substeps
+        Number of this sub-step, from 0, and how many there are in a step (`motility_steps`).
+    bids
+        `Bids` of at least so many rows; goals, ways and priorities are filled.
+    first, last
+        Range of rows.
+    """
     people, grid, kinds, chemokine = state.lymphocytes, state.grid, state.voxels.kind, state.fields.chemokine
-    headings, goal, way = people.heading, bids.goal, bids.way
-    chi = motility.chemotaxis
-    for row in range(count):
+    headings, states, places, idents = people.heading, people.state, people.voxel, people.ident
+    goal, way, priority, motility = bids.goal, bids.way, bids.priority, rules.tissue.motility
+    chi, jump = motility.chemotaxis, jump_probability(motility, grid, clock.dt / substeps)
+    for row in range(first, last):
         goal[row] = NOBODY
-        if people.state[row] != FREE and people.state[row] != EXHAUSTED:
+        if states[row] != FREE and states[row] != EXHAUSTED:
             continue
-        words = random.philox(clock.seed, random.STREAM_MOTION, people.ident[row], clock.step, substep)
+        words = random.philox(clock.seed, random.STREAM_MOTION, idents[row], clock.step, substep)
         if random.to_unit(words[0]) >= jump:
             continue
-        z, y, x = place_of(people.voxel[row], grid)
+        z, y, x = place_of(places[row], grid)
         heading = int(headings[row])
         if heading == NO_WAY or random.to_unit(words[1]) >= motility.persistence:
             gz, gy, gx = felt_gradient(z, y, x, chemokine, grid)
@@ -244,30 +281,25 @@ def bid_to_move(state, count, substep, jump, bids, clock, motility):
             continue
         slow = motility.tumour_entry if kinds[target] in (TUMOUR, DEAD) else 1.0
         if random.to_unit(words[0]) < jump * slow:
-            way[row] = heading
-            bid(row, target, words[3], bids)
+            way[row], goal[row], priority[row] = heading, target, words[3]
 
 
 @kernel(entry=True)
-def move_lymphocytes(state, count, substep, substeps, bids, clock, rules):
-    """Phase: one sub-step of motility of all lymphocytes that hold nobody.
+def settle_moves(people, voxels, count, bids):
+    """Phase: those whose bids win jump.
 
     Parameters
     ----------
-    state, clock, rules
-        `lattice.State`, `lattice.Clock`, `lattice.Rules`.
+    people, voxels
+        `lattice.Lymphocytes`, `lattice.Voxels`.
     count
         Rows in use.
-    substep, substeps
-        Number of this sub-step, from 0, and how many there are in a step (`motility_steps`).
     bids
-        `Bids` of at least so many rows.
+        `Bids`, filled by `propose_moves`.
     """
-    motility, people = rules.tissue.motility, state.lymphocytes
-    kinds, load, places, headings = state.voxels.kind, state.voxels.load, people.voxel, people.heading
+    kinds, load, places, headings = voxels.kind, voxels.load, people.voxel, people.heading
     first, goal, way = bids.first, bids.goal, bids.way
-    jump = jump_probability(motility, state.grid, clock.dt / substeps)
-    bid_to_move(state, count, substep, jump, bids, clock, motility)
+    enter_bids(count, bids)
     for row in range(count):  # whoever is there now counts as staying
         if goal[row] != NOBODY:
             left = room(kinds[goal[row]]) - int(load[goal[row]])

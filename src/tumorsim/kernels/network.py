@@ -1,17 +1,20 @@
 """Vessels of the lattice: they age, sprout, are embolised and reopen (docs/theory/lattice-vessels.md).
 
-One thread does it all: vessels are a few per cent of the voxels. Nothing depends on the order of the table.
+What a vessel does by itself is shared out over threads; one of them settles which sprouts win. Nothing depends on
+the order of the table.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tumorsim.kernels import vessels
 from tumorsim.kernels._jit import kernel
-from tumorsim.kernels.calls import CALL_CUBE, SPROUTING_SENSITIVE, heard_calls
+from tumorsim.kernels.calls import CALL_CUBE, SPROUTING_SENSITIVE
 from tumorsim.kernels.chance import hazard_to_probability
 from tumorsim.kernels.growth import positive_part
 from tumorsim.kernels.lattice import (
@@ -91,33 +94,32 @@ def sprouting_rate(heard, density, vegf, p):
 
 
 @kernel(entry=True)
-def age_vessels(state, count, cells, volume, clock, rules):
-    """Phase: vessels mature, are pruned, regress, and reopen after embolisation (eqs N1-N4).
+def age_vessels(table, kind, effects, grid, calls, volume, clock, p, first, last):
+    """Phase: vessels of rows ``first`` to ``last`` mature, are pruned, regress, reopen after embolisation (eqs N1-N4).
 
     Parameters
     ----------
-    state
-        `lattice.State`; rows of lost vessels become LOST, their voxels STROMA.
-    count
-        Rows of vessels in use.
-    cells
-        What `calls.count_cells` filled.
+    table
+        `lattice.Vessels`; rows of lost vessels become LOST.
+    kind, effects, grid
+        Of `lattice.Voxels`, in which the voxels of lost vessels become STROMA; of `lattice.Fields`; `lattice.Grid`.
+    calls
+        From `calls.heard_calls`.
     volume
         Volume of the tumour that the lattice stands for, mL.
-    clock, rules
-        `lattice.Clock`, `lattice.Rules`.
+    clock, p
+        `lattice.Clock`, record of `layout.Vessels`.
+    first, last
+        Range of rows, ``last`` exclusive.
     """
-    p = rules.patient.traits.vessels
-    effects, kind = state.fields.effects, state.voxels.kind
-    voxel, maturity, flow = state.vessels.voxel, state.vessels.maturity, state.vessels.state
-    ident, segment = state.vessels.ident, state.vessels.segment
+    voxel, maturity, flow = table.voxel, table.maturity, table.state
+    ident, segment = table.ident, table.segment
     reopening = hazard_to_probability(p.recanalisation_rate, clock.dt)
-    calls = heard_calls(cells, state, count, rules.tissue.network.cells_per_vessel)
-    for row in range(count):
+    for row in range(first, last):
         if flow[row] == LOST:
             continue
-        z, y, x = place_of(voxel[row], state.grid)
-        occupancy = effects[block_of(z, y, x, state.grid), SPROUTING_SENSITIVE]
+        z, y, x = place_of(voxel[row], grid)
+        occupancy = effects[block_of(z, y, x, grid), SPROUTING_SENSITIVE]
         maturity[row] = aged_maturity(maturity[row], occupancy, clock.dt, p)
         embolised = 1.0 if flow[row] == EMBOLISED else 0.0
         density = calls[z // CALL_CUBE, y // CALL_CUBE, x // CALL_CUBE, 0]
@@ -221,20 +223,39 @@ def sprout_target(z, y, x, ahead, draws, state, persistence):
 # --- sprouting ----------------------------------------------------------------------
 
 
-@kernel
-def propose_sprouts(state, count, cells, clock, rules):
-    """Per row: voxel that its sprout wants or NOBODY, priority, and whether it branches off (eqs N6-N7)."""
+class Sprouts(NamedTuple):
+    """What the vessels propose; all (row,)."""
+
+    wanted: NDArray[np.int32]  # voxel, or NOBODY
+    priority: NDArray[np.uint64]
+    branches: NDArray[np.uint8]  # 1: the sprout begins a segment of its own
+
+
+@kernel(entry=True)
+def propose_sprouts(sprouts, state, segment_at, calls, clock, rules, first, last):
+    """Phase: whether, and where to, the vessels of rows ``first`` to ``last`` (exclusive) sprout (eqs N6-N7).
+
+    Parameters
+    ----------
+    sprouts
+        `Sprouts`, filled in place.
+    state
+        `lattice.State`.
+    segment_at
+        (voxel,) segment of the vessel in each voxel, NOBODY where there is none.
+    calls
+        From `calls.heard_calls`.
+    clock, rules
+        `lattice.Clock`, `lattice.Rules`.
+    first, last
+        Range of rows.
+    """
     grid, network, p = state.grid, rules.tissue.network, rules.patient.traits.vessels
     voxel, segment, flow = state.vessels.voxel, state.vessels.segment, state.vessels.state
     ident, vegf = state.vessels.ident, state.fields.vegf
-    wanted, priority = np.full(count, NOBODY), np.zeros(count, dtype=np.uint64)
-    branches = np.zeros(count, dtype=np.bool_)
-    segment_at = np.full(state.voxels.kind.size, NOBODY, dtype=np.int32)
-    for row in range(count):
-        if flow[row] != LOST:
-            segment_at[voxel[row]] = segment[row]
-    calls = heard_calls(cells, state, count, network.cells_per_vessel)
-    for row in range(count):
+    wanted, priority, branches = sprouts.wanted, sprouts.priority, sprouts.branches
+    for row in range(first, last):
+        wanted[row] = NOBODY
         if flow[row] != OPEN:
             continue
         z, y, x = place_of(voxel[row], grid)
@@ -246,8 +267,7 @@ def propose_sprouts(state, count, cells, clock, rules):
             end, ahead = straight_on(z, y, x, segment[row], segment_at, grid)
             draws = (to_unit(words[1]), to_unit(words[2]))
             wanted[row] = sprout_target(z, y, x, ahead, draws, state, network.tip_persistence)
-            priority[row], branches[row] = words[3], not end
-    return wanted, priority, branches
+            priority[row], branches[row] = words[3], 0 if end else 1
 
 
 @kernel
@@ -288,21 +308,25 @@ def winning_rows(wanted, priority, ident):
 
 
 @kernel(entry=True)
-def sprout_vessels(state, count, next_ident, next_segment, cells, clock, rules):
-    """Phase: open vessels sprout into free stroma where tumour calls for them (eqs N6-N7).
+def settle_sprouts(table, kind, count, next_ident, next_segment, sprouts, maturity_of_new, step):
+    """Phase: of the sprouts that want a voxel one grows into it (eq. N7).
 
     Parameters
     ----------
-    state
-        `lattice.State`; new vessels follow row ``count``, in order of voxel, and their voxels become VESSEL.
+    table
+        `lattice.Vessels`; new ones follow row ``count``, in order of voxel.
+    kind
+        Of `lattice.Voxels`; their voxels become VESSEL.
     count
         Rows of vessels in use.
     next_ident, next_segment
         Numbers of the next vessel and of the next segment.
-    cells
-        What `calls.count_cells` filled.
-    clock, rules
-        `lattice.Clock`, `lattice.Rules`.
+    sprouts
+        `Sprouts`, filled by `propose_sprouts`.
+    maturity_of_new
+        0-1.
+    step
+        Number of this step.
 
     Returns
     -------
@@ -310,16 +334,16 @@ def sprout_vessels(state, count, next_ident, next_segment, cells, clock, rules):
         New count, next ident, next segment. A count below zero: the arrays are too short, minus count rows are
         needed, and nothing has changed.
     """
-    wanted, priority, branches = propose_sprouts(state, count, cells, clock, rules)
-    parents = winning_rows(wanted, priority, state.vessels.ident)
-    if count + parents.size > state.vessels.ident.size:
+    wanted, branches = sprouts.wanted, sprouts.branches
+    parents = winning_rows(wanted, sprouts.priority, table.ident)
+    if count + parents.size > table.ident.size:
         return -(count + parents.size), next_ident, next_segment
-    ident, segment, voxel = state.vessels.ident, state.vessels.segment, state.vessels.voxel
-    maturity, flow, born, kind = state.vessels.maturity, state.vessels.state, state.vessels.born, state.voxels.kind
+    ident, segment, voxel = table.ident, table.segment, table.voxel
+    maturity, flow, born = table.maturity, table.state, table.born
     for parent in parents:
-        ident[count], voxel[count], born[count] = next_ident, wanted[parent], clock.step
+        ident[count], voxel[count], born[count] = next_ident, wanted[parent], step
         segment[count] = next_segment if branches[parent] else segment[parent]
-        maturity[count], flow[count] = rules.patient.traits.vessels.baseline_maturity, OPEN
+        maturity[count], flow[count] = maturity_of_new, OPEN
         kind[wanted[parent]] = VESSEL
         next_segment += int(branches[parent])
         next_ident += 1
@@ -343,10 +367,10 @@ def embolise(state, count, session, fraction, clock):
 
 
 @kernel(entry=True)
-def close_up_vessels(state, count):
+def close_up_vessels(table, count):
     """Phase: drop the rows of lost vessels, keeping the order of the others; returns the new count."""
-    ident, segment, voxel = state.vessels.ident, state.vessels.segment, state.vessels.voxel
-    maturity, flow, born = state.vessels.maturity, state.vessels.state, state.vessels.born
+    ident, segment, voxel = table.ident, table.segment, table.voxel
+    maturity, flow, born = table.maturity, table.state, table.born
     kept = 0
     for row in range(count):
         if flow[row] != LOST:

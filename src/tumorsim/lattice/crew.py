@@ -67,3 +67,6 @@ class Crew:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+ONE = Crew()  # whoever calls a phase does it alone

@@ -17,7 +17,7 @@ from tumorsim.kernels import calls, contact, cycle, lattice, layout, motility, n
 from tumorsim.kernels.body import advance_body
 from tumorsim.kernels.lattice import Clock, Rules, State
 from tumorsim.kernels.pharmacology import concentration
-from tumorsim.lattice import observe
+from tumorsim.lattice import observe, phases
 from tumorsim.lattice.crew import Crew
 from tumorsim.lattice.network import first_network
 from tumorsim.lattice.seeding import Tumour, inside, seed_tumour
@@ -271,12 +271,12 @@ class SpatialModel:
         blood = self._blood()
         before = self.recruited.copy()
         used = self.used["lymphocytes"]
-        arguments = (self.used["vessels"], used, blood, self.recruited, self.clock, self.rules)
-        found = motility.recruit_lymphocytes(self.state, *arguments)
+        arguments = (self.used["vessels"], used, blood, self.recruited, self.clock, self.rules, self.crew)
+        found = phases.recruit_lymphocytes(self.state, *arguments)
         if found < 0:
             self._enlarge_lymphocytes(-1 - found)
-            found = motility.recruit_lymphocytes(self.state, *arguments)
-        self.used["lymphocytes"] = int(found)
+            found = phases.recruit_lymphocytes(self.state, *arguments)
+        self.used["lymphocytes"] = found
         taken = self.weight * (self.recruited - before)[:-1]
         first = layout.DRUG_STATES * self.plan.drugs.size
         last = first + layout.PRODUCT_STATES * self.plan.products.size
@@ -291,19 +291,17 @@ class SpatialModel:
         if self.used["lymphocytes"] == 0:
             return
         for substep in range(self._substeps):
-            motility.move_lymphocytes(
-                self.state, self.used["lymphocytes"], substep, self._substeps, self._bids, self.clock, self.rules
-            )
+            phases.move_lymphocytes(self.state, self.used["lymphocytes"], substep, self._substeps, self._bids,
+                                    self.clock, self.rules, self.crew)  # fmt: skip
 
     def _engage(self) -> None:
         """Phase: effectors hold tumour cells, kill, let go, exhaust and die."""
         self._killed[:] = 0
         if self.used["lymphocytes"] == 0:
             return
-        contact.engage_and_kill(
-            self.state, self.used["lymphocytes"], self._killed, self.kills, self._bids, self.clock, self.rules
-        )
-        self.used["lymphocytes"] = int(contact.close_up(self.state, self.used["lymphocytes"]))
+        phases.engage_and_kill(self.state, self.used["lymphocytes"], self._killed, self.kills, self._bids,
+                               self.clock, self.rules, self.crew)  # fmt: skip
+        self.used["lymphocytes"] = int(contact.close_up(self.state.lymphocytes, self.used["lymphocytes"]))
 
     def _turn_over(self) -> None:
         """Phase: tumour cells divide, mutate, switch and die; the dead are cleared."""
@@ -334,15 +332,16 @@ class SpatialModel:
         volume = self.weight * tumour / float(self.plan.traits[0]["growth"]["cell_density"])
         closed = self._embolised()
         self.crew.run(calls.count_cells, len(self._callers), self._callers, self.state, voxels=size_of(self.state.grid))
-        network.age_vessels(self.state, self.used["vessels"], self._callers, volume, self.clock, self.rules)
+        phases.age_vessels(self.state, self.used["vessels"], self._callers, volume, self.clock, self.rules, self.crew)
         self.reopened = self._embolised() < closed
-        used = int(network.close_up_vessels(self.state, self.used["vessels"]))
+        used = int(network.close_up_vessels(self.state.vessels, self.used["vessels"]))
         numbers = (self.next_vessel, self.next_segment, self._callers, self.clock, self.rules)
-        found, vessel, segment = network.sprout_vessels(self.state, used, *numbers)
+        scratch = (self._bids.first, self.crew)
+        found, vessel, segment = phases.sprout_vessels(self.state, used, *numbers, *scratch)
         if found < 0:
-            self.state = self.state._replace(vessels=enlarged(self.state.vessels, -int(found)))
-            found, vessel, segment = network.sprout_vessels(self.state, used, *numbers)
-        self.used["vessels"], self.next_vessel, self.next_segment = int(found), int(vessel), int(segment)
+            self.state = self.state._replace(vessels=enlarged(self.state.vessels, -found))
+            found, vessel, segment = phases.sprout_vessels(self.state, used, *numbers, *scratch)
+        self.used["vessels"], self.next_vessel, self.next_segment = found, vessel, segment
 
     def _embolised(self) -> int:
         """Vessel voxels without flow."""
