@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from tumorsim.kernels._jit import kernel
-from tumorsim.kernels.lattice import OPEN, TUMOUR, block_of, place_of
+from tumorsim.kernels.lattice import OPEN, TUMOUR, place_of
 from tumorsim.kernels.layout import DrugEffects
 
 SPROUTING_SENSITIVE = DrugEffects._fields.index("sprouting_sensitive")
 SPROUTING_RESISTANT = DrugEffects._fields.index("sprouting_resistant")
-CALL_CUBE = 8  # voxels along a cube of calls; a call is heard in its cube and the 26 around it
+CALL_CUBE = 8  # voxels along a cube of calls, whole blocks; a call is heard in its cube and the 26 around it
 
 
 @kernel
@@ -34,35 +34,43 @@ def count_cells(cells, state, first, last):
     first, last
         Range of layers, ``last`` exclusive.
     """
-    grid = state.grid
+    grid, kind, traits, effects = state.grid, state.voxels.kind, state.voxels.traits, state.fields.effects
+    alive, resistant = np.empty(grid.nx, np.uint8), np.empty(grid.nx, np.uint8)
+    f, above = grid.factor, CALL_CUBE // grid.factor  # voxels along a block, blocks along a cube
     cells[first:last] = 0.0
-    for z in range(first * CALL_CUBE, min(last * CALL_CUBE, grid.nz)):
-        for y in range(grid.ny):
-            count_row(cells, z, y, state.voxels.kind, state.voxels.traits, state.fields.effects, grid)
+    for z in range(first * above, min(last * above, grid.bz)):
+        for y in range(grid.by):
+            alive[:] = 0
+            resistant[:] = 0
+            for plane in range(z * f, min((z + 1) * f, grid.nz)):
+                for row in range(y * f, min((y + 1) * f, grid.ny)):
+                    start = (plane * grid.ny + row) * grid.nx
+                    add_row(alive, resistant, kind[start : start + grid.nx], traits[start : start + grid.nx])
+            add_calls(cells[z // above, y // above], alive, resistant, effects, (z * grid.by + y) * grid.bx, f)
 
 
 @kernel
-def count_row(counts, z, y, kind, traits, effects, grid):
-    """Add the tumour cells of one row of voxels to its cubes."""
-    above, beside, start = z // CALL_CUBE, y // CALL_CUBE, (z * grid.ny + y) * grid.nx
-    block, within, resistant, sensitive = block_of(z, y, 0, grid), 0, 0, 0
-    for cube in range(counts.shape[2]):
-        cells, calls, last = 0, 0.0, start + min((cube + 1) * CALL_CUBE, grid.nx)
-        for voxel in range(start + cube * CALL_CUBE, last):
-            alive = int(kind[voxel] == TUMOUR)  # no branch: it would be guessed wrong too often
-            resists = alive & int(traits[voxel])  # RESISTANT is the lowest bit
-            resistant += resists
-            sensitive += alive - resists
-            within += 1
-            if within == grid.factor or voxel == last - 1:  # whole numbers first: sums of doubles wait for each other
-                cells += sensitive + resistant
-                calls += sensitive * (1.0 - effects[block, SPROUTING_SENSITIVE])
-                calls += resistant * (1.0 - effects[block, SPROUTING_RESISTANT])
-                resistant, sensitive = 0, 0
-            if within == grid.factor:
-                block, within = block + 1, 0
-        counts[above, beside, cube, 0] += cells
-        counts[above, beside, cube, 1] += calls
+def add_row(alive, resistant, kinds, traits):
+    """Add the tumour cells of one row of voxels, and the resistant ones among them."""
+    for x in range(alive.size):
+        alive[x] += int(kinds[x] == TUMOUR)
+    for x in range(alive.size):
+        resistant[x] += int(kinds[x] == TUMOUR) & int(traits[x])  # RESISTANT is the lowest bit
+
+
+@kernel
+def add_calls(counts, alive, resistant, effects, block, factor):
+    """Add the cells of a row of blocks, of which ``block`` is the first, to ``counts`` (cx, 2) of its cubes."""
+    for x in range(0, alive.size, factor):
+        cells, resists = 0, 0
+        for i in range(x, min(x + factor, alive.size)):
+            cells += int(alive[i])
+            resists += int(resistant[i])
+        counts[x // CALL_CUBE, 0] += cells
+        counts[x // CALL_CUBE, 1] += (cells - resists) * (1.0 - effects[block, SPROUTING_SENSITIVE]) + resists * (
+            1.0 - effects[block, SPROUTING_RESISTANT]
+        )
+        block += 1
 
 
 @kernel

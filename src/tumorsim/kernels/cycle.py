@@ -201,6 +201,28 @@ def goes_first(one, other, clock):
 
 
 # --- phases -----------------------------------------------------------------------
+# Events are rare. Rows in which there is none are recognised eight or more voxels at a time and left out.
+
+
+@kernel
+def any_set(row):
+    """Whether any byte of a row is not zero."""
+    found = 0
+    for i in range(row.size):
+        found |= row[i]
+    return found != 0
+
+
+@kernel
+def living_if_quiet(kinds, fates, killed):
+    """Tumour cells of a row; -1 if something happens in it."""
+    alive, busy = 0, 0
+    for i in range(kinds.size):
+        alive += int(kinds[i] == TUMOUR)
+        busy |= fates[i] | killed[i] | int(kinds[i] == DEAD)
+    return -1 if busy != 0 else alive
+
+
 @kernel(entry=True)
 def decide_cells(state, clock, rules, fates, first, last):
     """Phase: what each living cell of planes ``first`` to ``last`` (exclusive) does in this step (eqs S2, S5-S7).
@@ -224,8 +246,9 @@ def decide_cells(state, clock, rules, fates, first, last):
     sheet = grid.by * grid.bx
     own_blocks = local_effects[first // grid.factor * sheet : ((last - 1) // grid.factor + 1) * sheet]
     events, changes = most_events(own_blocks, host, tissue, depot), most_switching(host)
-    necrosis, necrosis_oxygen = tissue.oxygen.necrosis_rate, tissue.oxygen.necrosis_oxygen
-    restoration = tissue.signals.mhc_restoration_rate
+    necrosis_oxygen = tissue.oxygen.necrosis_oxygen
+    ends, ends_hypoxic = events * clock.dt, (events + tissue.oxygen.necrosis_rate) * clock.dt
+    switches, regains = changes * clock.dt, (changes + tissue.signals.mhc_restoration_rate) * clock.dt
     intent[first * plane : last * plane] = NO_WAY
     fates[first * plane : last * plane] = ALIVE
     for z in range(first, last):
@@ -237,13 +260,9 @@ def decide_cells(state, clock, rules, fates, first, last):
                 words = philox(clock.seed, STREAM_TUMOUR_CELL, ident[voxel], clock.step, 0)
                 event_draw, change_draw = to_unit(words[EVENT_WORD]), to_unit(words[CHANGE_WORD])
                 # nothing happens to most cells, whatever their rates; oxygen and traits are looked up for the others
-                may_end = event_draw < (events + necrosis) * clock.dt and (
-                    event_draw < events * clock.dt or oxygen[voxel] < necrosis_oxygen
-                )
-                may_change = change_draw < (changes + restoration) * clock.dt and (
-                    change_draw < changes * clock.dt or traits[voxel] & MHC_LOW != 0
-                )
-                if not (may_end or may_change):
+                hypoxic = event_draw < ends_hypoxic and (event_draw < ends or oxygen[voxel] < necrosis_oxygen)
+                low = change_draw < regains and (change_draw < switches or traits[voxel] & MHC_LOW != 0)
+                if not (hypoxic or low):
                     continue
                 block = block_of(z, y, x, grid)
                 effects, own = effects_at(local_effects, block), traits[voxel]
@@ -279,22 +298,25 @@ def place_daughters(state, clock, winners, counts, first, last):
     winners[first * plane : last * plane] = NO_WAY
     counts[first:last] = 0
     # Going through the few that propose costs a twentieth of asking 26 neighbours of every free voxel.
-    for voxel in range(max(first - 1, 0) * plane, min(last + 1, grid.nz) * plane):
-        if intent[voxel] == NO_WAY:
+    for start in range(max(first - 1, 0) * plane, min(last + 1, grid.nz) * plane, grid.nx):
+        if not any_set(intent[start : start + grid.nx]):
             continue
-        z, y, x = place_of(voxel, grid)
-        way = int(intent[voxel]) - 1
-        aimed = z + DZ[way]
-        if aimed < first or aimed >= last:
-            continue
-        target = neighbour(z, y, x, way, grid)
-        if winners[target] == NO_WAY:
-            counts[aimed] += 1
-            winners[target] = 1 + OPPOSITE[way]
-        else:
-            rival = neighbour(aimed, y + DY[way], x + DX[way], int(winners[target]) - 1, grid)
-            if goes_first(ident[voxel], ident[rival], clock):
+        for voxel in range(start, start + grid.nx):
+            if intent[voxel] == NO_WAY:
+                continue
+            z, y, x = place_of(voxel, grid)
+            way = int(intent[voxel]) - 1
+            aimed = z + DZ[way]
+            if aimed < first or aimed >= last:
+                continue
+            target = neighbour(z, y, x, way, grid)
+            if winners[target] == NO_WAY:
+                counts[aimed] += 1
                 winners[target] = 1 + OPPOSITE[way]
+            else:
+                rival = neighbour(aimed, y + DY[way], x + DX[way], int(winners[target]) - 1, grid)
+                if goes_first(ident[voxel], ident[rival], clock):
+                    winners[target] = 1 + OPPOSITE[way]
 
 
 @kernel(entry=True)
@@ -316,16 +338,19 @@ def settle_daughters(state, clock, rules, winners, offsets, first, last):
     death, fate, last_clone = state.lineage.death, state.lineage.fate, state.lineage.last_clone
     for z in range(first, last):
         child = offsets[z]
-        for voxel in range(z * plane, (z + 1) * plane):
-            if winners[voxel] == NO_WAY:
+        for start in range(z * plane, (z + 1) * plane, grid.nx):
+            if not any_set(winners[start : start + grid.nx]):
                 continue
-            _, y, x = place_of(voxel, grid)
-            mother = neighbour(z, y, x, int(winners[voxel]) - 1, grid)
-            born = traits_of_daughter(traits[mother], child, clock, rules.patient.traits.resistance)
-            kind[voxel], traits[voxel], ident[voxel] = TUMOUR, born, child
-            parent[child], clone[child], birth[child] = ident[mother], born, clock.step
-            death[child], fate[child], last_clone[child] = NOBODY, ALIVE, born
-            child += 1
+            for voxel in range(start, start + grid.nx):
+                if winners[voxel] == NO_WAY:
+                    continue
+                _, y, x = place_of(voxel, grid)
+                mother = neighbour(z, y, x, int(winners[voxel]) - 1, grid)
+                born = traits_of_daughter(traits[mother], child, clock, rules.patient.traits.resistance)
+                kind[voxel], traits[voxel], ident[voxel] = TUMOUR, born, child
+                parent[child], clone[child], birth[child] = ident[mother], born, clock.step
+                death[child], fate[child], last_clone[child] = NOBODY, ALIVE, born
+                child += 1
 
 
 @kernel(entry=True)
@@ -348,12 +373,15 @@ def settle_cells(state, clock, rules, fates, killed, tally, first, last):
     death, fate, last_clone = lineage.death, lineage.fate, lineage.last_clone
     cleared = hazard_to_probability(rules.patient.traits.growth.dead_clearance_rate, clock.dt)
     tally[first:last] = 0
-    for z in range(first, last):
-        for voxel in range(z * plane, (z + 1) * plane):
+    nx = state.grid.nx
+    for start in range(first * plane, last * plane, nx):
+        end_of_row, z = start + nx, start // plane
+        alive = living_if_quiet(kind[start:end_of_row], fates[start:end_of_row], killed[start:end_of_row])
+        if alive >= 0:
+            tally[z, ALIVE] += alive
+            continue
+        for voxel in range(start, end_of_row):
             if kind[voxel] == TUMOUR:
-                if killed[voxel] == ALIVE and fates[voxel] == ALIVE:  # nearly all
-                    tally[z, ALIVE] += 1
-                    continue
                 end = min(int(killed[voxel]), BY_PRODUCT) if killed[voxel] else int(fates[voxel])
                 cell = ident[voxel]
                 if end == ALIVE or end >= SWITCHES:

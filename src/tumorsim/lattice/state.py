@@ -22,7 +22,9 @@ LINEAGE_TYPES = ("i8", "u1", "i4", "i4", "u1", "u1")
 
 
 def grid_of(shape: tuple[int, int, int], spacing: float, factor: int = FACTOR) -> Grid:
-    """Grid of ``shape`` voxels along z, y, x, ``spacing`` um apart."""
+    """Grid of ``shape`` voxels along z, y, x, ``spacing`` um apart; ``factor`` divides `CALL_CUBE`."""
+    if CALL_CUBE % factor != 0:
+        raise ValueError(f"a block of {factor} voxels does not fit a cube of {CALL_CUBE}: take 1, 2, 4 or 8")
     nz, ny, nx = shape
     blocks = [-(-n // factor) for n in shape]
     return Grid(nz, ny, nx, float(spacing), factor, *blocks)

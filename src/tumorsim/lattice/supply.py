@@ -68,8 +68,20 @@ class Supply:
             name: SteadyField(self.blocks, float(d), last=last, storage=self._oxygen)
             for name, d in diffusivities.items()
         }
-        self._contents = Contents(*(np.zeros(self.blocks.voxels) for _ in Contents._fields))
-        self._loss, self._gain = np.zeros(self.blocks.voxels), np.zeros(self.blocks.voxels)
+        arrays = self._room_for(len(Contents._fields) + 2)
+        self._contents = Contents(*arrays[:-2])
+        self._loss, self._gain = arrays[-2:]
+
+    def _room_for(self, count: int) -> list[Floats]:
+        """So many arrays over blocks, in what the fields of blocks leave of the solver of oxygen.
+
+        They are filled anew for each solve of the signals, when oxygen needs its solver no more.
+        """
+        taken = max(solver.hierarchy.right.size for solver in self._signals.values())
+        room, blocks = self._oxygen.hierarchy.right[taken:], self.blocks.voxels
+        if room.size < count * blocks:  # a lattice of a few voxels
+            room = np.zeros(count * blocks)
+        return [room[i * blocks : (i + 1) * blocks] for i in range(count)]
 
     # --- oxygen -----------------------------------------------------------------------
 
@@ -239,7 +251,8 @@ class Supply:
 
     def bytes_kept(self) -> int:
         """Memory held beside the state."""
-        block_arrays = (*self._contents, self._loss, self._gain)
+        solver = self._oxygen.hierarchy.right
+        block_arrays = [a for a in (*self._contents, self._loss, self._gain) if not np.shares_memory(a, solver)]
         small = sum(s.hierarchy.edge.nbytes + s.hierarchy.own.nbytes * 8 for s in self._signals.values())
         return sum(a.nbytes for a in self._oxygen.hierarchy) + sum(a.nbytes for a in block_arrays) + small
 
