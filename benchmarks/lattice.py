@@ -175,9 +175,9 @@ def phases_of(model: SpatialModel, hours: int) -> dict[str, float]:
 def held(model: SpatialModel, side: int, cells: int) -> list[Figure]:
     """Bytes that a lattice holds, by what they are proportional to, and all of them against the allowance."""
     voxels, found = size_of(model.state.grid), arrays_of(model.state, model.used)
-    scratch = (model._fates, model._winners, model._killed, model._bids.first)
+    scratch = model.supply.beside(model._fates, model._winners, model._killed, model._bids.first)
     on_lattice = sum(a.nbytes for name, a in found.items() if name.startswith(("voxels.", "fields.")))
-    on_lattice += sum(a.nbytes for a in scratch) + model.supply.bytes_kept()
+    on_lattice += scratch + model.supply.bytes_kept()
     tables = sum(a.nbytes for name, a in found.items() if not name.startswith(("voxels.", "fields.")))
     lineage = sum(a.nbytes for name, a in found.items() if name.startswith("lineage."))
     each = sum(np.dtype(kind).itemsize for kind in LYMPHOCYTE_TYPES)

@@ -117,17 +117,20 @@ class Run:
 
     def phase(self, kernel: Any, *arguments: Any) -> None:
         for first, last in self.ranges:
-            kernel(self.state, *arguments, first, last)
+            kernel(*arguments, first, last)
 
     def step(self, clock: Clock) -> None:
         """One step; ``cells`` rows of the lineage are in use."""
-        self.phase(cycle.decide_cells, clock, self.rules, self.fates)
-        self.phase(cycle.place_daughters, clock, self.winners, self.counts)
+        voxels, lineage, grid = self.state.voxels, self.state.lineage, self.state.grid
+        host = self.rules.patient.traits
+        self.phase(cycle.decide_cells, self.state, clock, self.rules, self.fates)
+        self.phase(cycle.place_daughters, voxels, grid, clock, self.winners, self.counts)
         offsets = self.cells + np.cumsum(self.counts) - self.counts
         self.cells += int(self.counts.sum())
         assert self.cells <= self.state.lineage.parent.size, "more cells than rows"
-        self.phase(cycle.settle_daughters, clock, self.rules, self.winners, offsets)
-        self.phase(cycle.settle_cells, clock, self.rules, self.fates, self.killed, self.tally)
+        self.phase(cycle.settle_daughters, voxels, lineage, grid, clock, host.resistance, self.winners, offsets)
+        clearance = float(host.growth.dead_clearance_rate)
+        self.phase(cycle.settle_cells, voxels, lineage, grid, clock, clearance, self.fates, self.killed, self.tally)
 
 
 # --- twins ------------------------------------------------------------------------

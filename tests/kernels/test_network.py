@@ -212,7 +212,8 @@ def test_one_count_of_cells_serves_ageing_and_sprouting(shape: tuple[int, int, i
     whole = twins.callers(state)
     pieces = np.full_like(whole, np.nan)
     for layer in reversed(range(len(whole))):
-        calls.count_cells(pieces, state, layer, layer + 1)
+        cells = state.voxels
+        calls.count_cells(pieces, cells.kind, cells.traits, state.fields.effects, state.grid, layer, layer + 1)
     assert pieces.tobytes() == whole.tobytes()
     phases.age_vessels(state, VESSELS, whole, VOLUME, clock, rules)
     assert (state.vessels.state[:VESSELS] == LOST).any()

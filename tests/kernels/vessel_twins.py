@@ -80,7 +80,7 @@ def copied(state: State) -> State:
 def callers(state: State) -> np.ndarray:
     """What the model counts once a step: tumour cells, and those that call, of every cube."""
     cells = callers_for(state.grid)
-    count_cells(cells, state, 0, len(cells))
+    count_cells(cells, state.voxels.kind, state.voxels.traits, state.fields.effects, state.grid, 0, len(cells))
     return cells
 
 

@@ -20,7 +20,7 @@ def local_density(cells, fed):
 
 
 @kernel(entry=True)
-def count_cells(cells, state, first, last):
+def count_cells(cells, kind, traits, effects, grid, first, last):
     """Phase: tumour cells, and those with a free VEGF axis, of the layers of cubes from ``first`` to ``last``.
 
     Vessels that age do not change them, so one count serves ageing and sprouting.
@@ -29,12 +29,11 @@ def count_cells(cells, state, first, last):
     ----------
     cells
         (cz, cy, cx, 2) of cubes, filled in place.
-    state
-        `lattice.State`.
+    kind, traits, effects, grid
+        Of `lattice.Voxels`, of `lattice.Fields`; `lattice.Grid`.
     first, last
         Range of layers, ``last`` exclusive.
     """
-    grid, kind, traits, effects = state.grid, state.voxels.kind, state.voxels.traits, state.fields.effects
     alive, resistant = np.empty(grid.nx, np.uint8), np.empty(grid.nx, np.uint8)
     f, above = grid.factor, CALL_CUBE // grid.factor  # voxels along a block, blocks along a cube
     cells[first:last] = 0.0
@@ -86,15 +85,17 @@ def count_open(table, count, cubes, grid):
 
 
 @kernel
-def sum_around(counts, z, y, x, column):
-    """Sum of a column over a cube and those around it."""
-    cz, cy, cx, _ = counts.shape
-    total = 0.0
+def sums_around(cells, vessels, z, y, x):
+    """Cells, those that call, and vessels of a cube and of those around it."""
+    cz, cy, cx, _ = cells.shape
+    alive, calling, here = 0.0, 0.0, 0.0
     for i in range(max(z - 1, 0), min(z + 2, cz)):
         for j in range(max(y - 1, 0), min(y + 2, cy)):
             for k in range(max(x - 1, 0), min(x + 2, cx)):
-                total += counts[i, j, k, column]
-    return total
+                alive += cells[i, j, k, 0]
+                calling += cells[i, j, k, 1]
+                here += vessels[i, j, k, 0]
+    return alive, calling, here
 
 
 @kernel(entry=True)
@@ -110,8 +111,9 @@ def heard_calls(cells, table, count, grid, cells_per_vessel):
     for z in range(cz):
         for y in range(cy):
             for x in range(cx):
-                fed = sum_around(vessels, z, y, x, 0) * cells_per_vessel
-                calls[z, y, x, 0] = local_density(sum_around(cells, z, y, x, 0), fed)
+                alive, calling, here = sums_around(cells, vessels, z, y, x)
+                fed = here * cells_per_vessel
+                calls[z, y, x, 0] = local_density(alive, fed)
                 if fed > 0.0:
-                    calls[z, y, x, 1] = sum_around(cells, z, y, x, 1) / fed
+                    calls[z, y, x, 1] = calling / fed
     return calls

@@ -173,11 +173,13 @@ def seek(people, voxels, grid, bids, clock, engagement_rate, products, first, la
 def take_hold(people, voxels, count, bids, products):
     """Phase: those whose bids win hold their cells. Arguments as in `seek`; rows in use; records PRODUCT."""
     states, targets, held, kinds = people.state, people.target, voxels.held, people.product
-    first, goal, way = bids.first, bids.goal, bids.way
+    first, before, goal, way = bids.first, bids.before, bids.goal, bids.way
     enter_bids(count, bids)
     for row in range(count):
         if goal[row] != NOBODY:
-            ahead = int(held[goal[row]]) + bids_ahead(row, people.ident, bids)
+            ahead = int(held[goal[row]])
+            if first[goal[row]] != row or before[row] != NOBODY:  # not the only bid
+                ahead += bids_ahead(row, people.ident, bids)
             way[row] = NO_WAY if ahead >= holders_at_most(kinds[row], products) else 1
     for row in range(count):
         if goal[row] == NOBODY:

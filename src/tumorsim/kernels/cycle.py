@@ -280,21 +280,21 @@ def decide_cells(state, clock, rules, fates, first, last):
 
 
 @kernel(entry=True)
-def place_daughters(state, clock, winners, counts, first, last):
+def place_daughters(voxels, grid, clock, winners, counts, first, last):
     """Phase: which proposal each voxel of planes ``first`` to ``last`` takes (eq. S9).
 
     Reads the intents of one plane more on either side; writes only to its own planes.
 
     Parameters
     ----------
-    state, clock
-        `lattice.State`, `lattice.Clock`.
+    voxels, grid, clock
+        `lattice.Voxels`, `lattice.Grid`, `lattice.Clock`.
     winners
         (voxel,) uint8, filled: 1 + direction towards the mother, or NO_WAY.
     counts
         (nz,) int64, filled: births of each plane.
     """
-    grid, intent, ident, plane = state.grid, state.voxels.intent, state.voxels.ident, state.grid.ny * state.grid.nx
+    intent, ident, plane = voxels.intent, voxels.ident, grid.ny * grid.nx
     winners[first * plane : last * plane] = NO_WAY
     counts[first:last] = 0
     # Going through the few that propose costs a twentieth of asking 26 neighbours of every free voxel.
@@ -320,22 +320,24 @@ def place_daughters(state, clock, winners, counts, first, last):
 
 
 @kernel(entry=True)
-def settle_daughters(state, clock, rules, winners, offsets, first, last):
+def settle_daughters(voxels, lineage, grid, clock, resistance, winners, offsets, first, last):
     """Phase: daughters enter the voxels of planes ``first`` to ``last`` and the lineage (eq. S8).
 
     Parameters
     ----------
-    state, clock, rules
-        `lattice.State`, `lattice.Clock`, `lattice.Rules`. The lineage must have room for all births.
+    voxels, lineage, grid, clock
+        `lattice.Voxels`, `lattice.Lineage`, which must have room for all births, `lattice.Grid`, `lattice.Clock`.
+    resistance
+        Record of `layout.Resistance`.
     winners
         (voxel,) from `place_daughters`.
     offsets
         (nz,) int64: id of the first daughter of each plane.
     """
-    grid, plane = state.grid, state.grid.ny * state.grid.nx
-    kind, traits, ident = state.voxels.kind, state.voxels.traits, state.voxels.ident
-    parent, clone, birth = state.lineage.parent, state.lineage.clone, state.lineage.birth
-    death, fate, last_clone = state.lineage.death, state.lineage.fate, state.lineage.last_clone
+    plane = grid.ny * grid.nx
+    kind, traits, ident = voxels.kind, voxels.traits, voxels.ident
+    parent, clone, birth = lineage.parent, lineage.clone, lineage.birth
+    death, fate, last_clone = lineage.death, lineage.fate, lineage.last_clone
     for z in range(first, last):
         child = offsets[z]
         for start in range(z * plane, (z + 1) * plane, grid.nx):
@@ -346,7 +348,7 @@ def settle_daughters(state, clock, rules, winners, offsets, first, last):
                     continue
                 _, y, x = place_of(voxel, grid)
                 mother = neighbour(z, y, x, int(winners[voxel]) - 1, grid)
-                born = traits_of_daughter(traits[mother], child, clock, rules.patient.traits.resistance)
+                born = traits_of_daughter(traits[mother], child, clock, resistance)
                 kind[voxel], traits[voxel], ident[voxel] = TUMOUR, born, child
                 parent[child], clone[child], birth[child] = ident[mother], born, clock.step
                 death[child], fate[child], last_clone[child] = NOBODY, ALIVE, born
@@ -354,13 +356,15 @@ def settle_daughters(state, clock, rules, winners, offsets, first, last):
 
 
 @kernel(entry=True)
-def settle_cells(state, clock, rules, fates, killed, tally, first, last):
+def settle_cells(voxels, lineage, grid, clock, clearance_rate, fates, killed, tally, first, last):
     """Phase: deaths and changes of this step, then clearance of those dead before it (eq. S10).
 
     Parameters
     ----------
-    state, clock, rules
-        `lattice.State`, `lattice.Clock`, `lattice.Rules`.
+    voxels, lineage, grid, clock
+        `lattice.Voxels`, `lattice.Lineage`, `lattice.Grid`, `lattice.Clock`.
+    clearance_rate
+        Of the dead, 1/day.
     fates
         (voxel,) from `decide_cells`.
     killed
@@ -368,12 +372,11 @@ def settle_cells(state, clock, rules, fates, killed, tally, first, last):
     tally
         (nz, len(FATES) + 1) int64, filled for each plane: living cells afterwards, deaths by fate, voxels cleared.
     """
-    voxels, lineage, plane = state.voxels, state.lineage, state.grid.ny * state.grid.nx
+    nx, plane = grid.nx, grid.ny * grid.nx
     kind, traits, ident = voxels.kind, voxels.traits, voxels.ident
     death, fate, last_clone = lineage.death, lineage.fate, lineage.last_clone
-    cleared = hazard_to_probability(rules.patient.traits.growth.dead_clearance_rate, clock.dt)
+    cleared = hazard_to_probability(clearance_rate, clock.dt)
     tally[first:last] = 0
-    nx = state.grid.nx
     for start in range(first * plane, last * plane, nx):
         end_of_row, z = start + nx, start // plane
         alive = living_if_quiet(kind[start:end_of_row], fates[start:end_of_row], killed[start:end_of_row])

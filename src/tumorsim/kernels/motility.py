@@ -298,12 +298,13 @@ def settle_moves(people, voxels, count, bids):
         `Bids`, filled by `propose_moves`.
     """
     kinds, load, places, headings = voxels.kind, voxels.load, people.voxel, people.heading
-    first, goal, way = bids.first, bids.goal, bids.way
+    first, before, goal, way = bids.first, bids.before, bids.goal, bids.way
     enter_bids(count, bids)
     for row in range(count):  # whoever is there now counts as staying
         if goal[row] != NOBODY:
             left = room(kinds[goal[row]]) - int(load[goal[row]])
-            if bids_ahead(row, people.ident, bids) >= left:
+            alone = first[goal[row]] == row and before[row] == NOBODY  # nearly all: nobody to compare with
+            if left <= 0 or (not alone and bids_ahead(row, people.ident, bids) >= left):
                 way[row] = NO_WAY
     for row in range(count):
         if goal[row] == NOBODY:

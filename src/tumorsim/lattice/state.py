@@ -68,9 +68,10 @@ def enlarged(rows: Any, needed: int) -> Any:
     return type(rows)(*(np.concatenate([a, np.zeros(size - a.size, a.dtype)]) for a in rows))
 
 
-def bids_for(voxels: int, rows: int) -> Bids:
-    """Scratch for so many lymphocytes to bid in."""
-    first, before, goal = (np.full(n, lattice.NOBODY, np.int32) for n in (voxels, rows, rows))
+def bids_for(first: NDArray[np.int32], rows: int) -> Bids:
+    """Scratch for so many lymphocytes to bid in; ``first`` is (voxel,)."""
+    first.fill(lattice.NOBODY)
+    before, goal = (np.full(rows, lattice.NOBODY, np.int32) for _ in range(2))
     return Bids(first, before, goal, np.zeros(rows, np.uint8), np.zeros(rows, np.uint64))
 
 

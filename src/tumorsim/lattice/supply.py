@@ -5,7 +5,10 @@ Equations: docs/theory/lattice-fields.md; solver: docs/numerics/fields.md.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from tumorsim.kernels import exchange
 from tumorsim.kernels.exchange import BlockLaw, Contents, VesselList
@@ -77,11 +80,25 @@ class Supply:
 
         They are filled anew for each solve of the signals, when oxygen needs its solver no more.
         """
-        taken = max(solver.hierarchy.right.size for solver in self._signals.values())
-        room, blocks = self._oxygen.hierarchy.right[taken:], self.blocks.voxels
+        room, blocks = self._oxygen.hierarchy.right[self._taken() :], self.blocks.voxels
         if room.size < count * blocks:  # a lattice of a few voxels
             room = np.zeros(count * blocks)
         return [room[i * blocks : (i + 1) * blocks] for i in range(count)]
+
+    def _taken(self) -> int:
+        """Numbers that the fields of blocks take of each array of the solver of oxygen."""
+        return max(solver.hierarchy.inverse.size for solver in self._signals.values())
+
+    def scratch(self, *types: type[np.generic]) -> list[NDArray[Any]]:
+        """Arrays over voxels that hold until the next solve of the fields, mostly in the memory of their solver."""
+        found: list[NDArray[Any]] = []
+        room, voxels = self._oxygen.hierarchy.inverse[self._taken() :].view(np.uint8), self.grid.nz * self.grid.ny
+        voxels, begin = voxels * self.grid.nx, 0
+        for kind in types:  # the widest first, so that each begins where its numbers may
+            end = begin + voxels * np.dtype(kind).itemsize
+            found.append(room[begin:end].view(kind) if end <= room.size else np.zeros(voxels, kind))
+            begin = end
+        return found
 
     # --- oxygen -----------------------------------------------------------------------
 
@@ -249,12 +266,17 @@ class Supply:
         blocks = self.blocks.voxels
         self.crew.run(exchange.fill_effects, blocks, effects, state.fields.drug, y, patient, voxels=blocks)
 
+    def beside(self, *arrays: NDArray[Any]) -> int:
+        """Bytes of those arrays that do not lie in the memory of the solver."""
+        solver = self._oxygen.hierarchy
+        return sum(a.nbytes for a in arrays if not any(np.may_share_memory(a, kept) for kept in solver))
+
     def bytes_kept(self) -> int:
         """Memory held beside the state."""
-        solver = self._oxygen.hierarchy.right
-        block_arrays = [a for a in (*self._contents, self._loss, self._gain) if not np.shares_memory(a, solver)]
         small = sum(s.hierarchy.edge.nbytes + s.hierarchy.own.nbytes * 8 for s in self._signals.values())
-        return sum(a.nbytes for a in self._oxygen.hierarchy) + sum(a.nbytes for a in block_arrays) + small
+        return (
+            sum(a.nbytes for a in self._oxygen.hierarchy) + self.beside(*self._contents, self._loss, self._gain) + small
+        )
 
 
 def edge_widths(grid: Grid) -> tuple[float, float, float]:

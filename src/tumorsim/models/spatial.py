@@ -155,13 +155,14 @@ class SpatialModel:
         return state
 
     def _make_scratch(self) -> None:
-        grid, voxels = self.state.grid, size_of(self.state.grid)
+        grid = self.state.grid
         self.supply = Supply(grid, self.rules, self.crew)
-        self._fates, self._winners, self._killed = (np.zeros(voxels, np.uint8) for _ in range(3))
+        first, *bytes_each = self.supply.scratch(np.int32, np.uint8, np.uint8, np.uint8)
+        self._fates, self._winners, self._killed = bytes_each
         self._counts = np.zeros(grid.nz, np.int64)
         self._substeps = int(motility.motility_steps(self.plan.tissue[0]["motility"], grid, self.plan.dt))
         self._tally = np.zeros((grid.nz, len(lattice.FATES) + 1), np.int64)
-        self._bids = bids_for(voxels, self.state.lymphocytes.ident.size)
+        self._bids = bids_for(first, self.state.lymphocytes.ident.size)
         self._callers = callers_for(grid)
 
     def _weight(self) -> float:
@@ -250,6 +251,7 @@ class SpatialModel:
             if not balance.converged:
                 raise LatticeError(self._told(f"oxygen did not come into balance (residual {balance.residual:.1g})"))
             self.supply.solve_signals(self.state, self.used["vessels"], self.used["lymphocytes"], self._depot())
+            self._bids.first.fill(lattice.NOBODY)  # it lies in the memory of the solver
         else:
             self.supply.fade_depot(self.state, self.plan.dt)
         self.supply.update_effects(self.state, self.y)
@@ -284,7 +286,7 @@ class SpatialModel:
 
     def _enlarge_lymphocytes(self, needed: int) -> None:
         self.state = self.state._replace(lymphocytes=enlarged(self.state.lymphocytes, needed))
-        self._bids = bids_for(size_of(self.state.grid), self.state.lymphocytes.ident.size)
+        self._bids = bids_for(self._bids.first, self.state.lymphocytes.ident.size)
 
     def _move(self) -> None:
         """Phase: motility, in as many sub-steps as it needs."""
@@ -310,18 +312,21 @@ class SpatialModel:
         crew.run(cycle.decide_cells, planes, state, clock, self.rules, self._fates, voxels=voxels)
         # whoever is killed in this step does not divide in it
         state.voxels.intent[self._killed > 0] = lattice.NO_WAY
-        crew.run(cycle.place_daughters, planes, state, clock, self._winners, self._counts, voxels=voxels)
+        cells, grid, traits = state.voxels, state.grid, self.rules.patient.traits
+        crew.run(cycle.place_daughters, planes, cells, grid, clock, self._winners, self._counts, voxels=voxels)
         born = int(self._counts.sum())
         first = self.used["lineage"]
         if first + born >= _MOST_CELLS:
             raise LatticeError(self._told(f"more than {_MOST_CELLS:,} cells were born; shorten the study"))
         state = self.state = state._replace(lineage=enlarged(state.lineage, first + born))
         offsets = first + np.concatenate([[0], np.cumsum(self._counts)[:-1]]).astype(np.int64)
-        crew.run(cycle.settle_daughters, planes, state, clock, self.rules, self._winners, offsets, voxels=voxels)
+        crew.run(cycle.settle_daughters, planes, cells, state.lineage, grid, clock, traits.resistance, self._winners,
+                 offsets, voxels=voxels)  # fmt: skip
         self.used["lineage"] = first + born
         self.births += born
-        crew.run(cycle.settle_cells, planes, state, clock, self.rules, self._fates, self._killed, self._tally,
-                 voxels=voxels)  # fmt: skip
+        clearance = float(traits.growth.dead_clearance_rate)
+        crew.run(cycle.settle_cells, planes, cells, state.lineage, grid, clock, clearance, self._fates, self._killed,
+                 self._tally, voxels=voxels)  # fmt: skip
         died = self._tally[:, : len(lattice.FATES)].sum(axis=0)
         died[lattice.ALIVE] = 0
         self.deaths += died
@@ -331,7 +336,9 @@ class SpatialModel:
         tumour = np.count_nonzero(self.state.voxels.kind == lattice.TUMOUR)
         volume = self.weight * tumour / float(self.plan.traits[0]["growth"]["cell_density"])
         closed = self._embolised()
-        self.crew.run(calls.count_cells, len(self._callers), self._callers, self.state, voxels=size_of(self.state.grid))
+        cells, effects, grid = self.state.voxels, self.state.fields.effects, self.state.grid
+        self.crew.run(calls.count_cells, len(self._callers), self._callers, cells.kind, cells.traits, effects, grid,
+                      voxels=size_of(grid))  # fmt: skip
         phases.age_vessels(self.state, self.used["vessels"], self._callers, volume, self.clock, self.rules, self.crew)
         self.reopened = self._embolised() < closed
         used = int(network.close_up_vessels(self.state.vessels, self.used["vessels"]))
