@@ -137,7 +137,7 @@ def trial_of(source: Path, overrides: Sequence[str] = (), seed: int | None = Non
         The file is of a lattice, a sweep or a calibration, or changes are given to a result.
     """
     from tumorsim import store
-    from tumorsim.spatial_scenario import is_spatial
+    from tumorsim.overlay import is_spatial
 
     wanted = "SBML describes one patient of a trial"
     if source.suffix.lower() in {".yaml", ".yml"}:
