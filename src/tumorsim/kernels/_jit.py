@@ -153,7 +153,9 @@ class InnerKernel(Kernel):
         return self._from_python(*arguments)
 
 
-def kernel(function: Callable[..., Any] | None = None, *, entry: bool = False) -> Any:
+def kernel(
+    function: Callable[..., Any] | None = None, *, entry: bool = False, borrows: bool = False, inline: bool = False
+) -> Any:
     """Compile a kernel: IEEE arithmetic, no bounds checks, no interpreter lock, cached on disk.
 
     Parameters
@@ -162,6 +164,9 @@ def kernel(function: Callable[..., Any] | None = None, *, entry: bool = False) -
         The Python function to compile.
     entry
         Called from Python in earnest; the others are called by kernels.
+    borrows
+        Makes no array, and is handed none by a kernel that makes one: it works on those of its caller, and counts
+        no references. Counting them took more time than the laws of a lesion, and is what two threads fought over.
 
     Returns
     -------
@@ -169,11 +174,11 @@ def kernel(function: Callable[..., Any] | None = None, *, entry: bool = False) -
         The compiled function; its ``py_func`` is the plain Python original.
     """
     if function is None:
-        return partial(kernel, entry=entry)
+        return partial(kernel, entry=entry, borrows=borrows, inline=inline)
     options = {"cache": True, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
     if numba.config.DISABLE_JIT:
         return function
-    compiled = numba.njit(no_cpython_wrapper=not entry, **options)(function)
+    compiled = numba.njit(no_cpython_wrapper=not entry, _nrt=not borrows, forceinline=inline, **options)(function)
     compiled._cache = KernelCache(function)
     compiled.__class__ = Kernel if entry else InnerKernel
     return compiled

@@ -41,7 +41,7 @@ LEAST_EFFECTORS = 0.01  # cells in the whole body below which a product is gone
 LEAST_DRUG = 1e-6  # mg below which a drug that is no longer given is gone
 
 
-@kernel
+@kernel(borrows=True)
 def crossing(h, y, y_new, k, state, limit):
     """Fraction of the step at which a rising state reaches ``limit``."""
     low, high = 0.0, 1.0
@@ -54,7 +54,7 @@ def crossing(h, y, y_new, k, state, limit):
     return high
 
 
-@kernel
+@kernel(borrows=True)
 def first_death(h, n, work, patient):
     """Earliest death inside the step (eq. H4): (fraction of the step, cause); fraction 2 when there is none."""
     y, y_new, memo = work.y, work.y_new, work.memo
@@ -69,7 +69,7 @@ def first_death(h, n, work, patient):
     return earliest, cause
 
 
-@kernel
+@kernel(borrows=True)
 def distance_inside(theta, h, slot, work, patient, seed):
     """`distance_to_change` of a lesion inside the step."""
     y, y_new, k = work.y, work.y_new, work.k
@@ -80,7 +80,7 @@ def distance_inside(theta, h, slot, work, patient, seed):
     return distance_to_change(cells, interpolate(theta, h, y, y_new, k, base + EXTINCTION), slot, work, patient, seed)
 
 
-@kernel
+@kernel(borrows=True)
 def first_change(h, lesions, work, patient, seed):
     """Fraction of the step at which a lesion first enters or leaves the small regime or dies out; 2 if none does."""
     earliest = 2.0
@@ -98,7 +98,7 @@ def first_change(h, lesions, work, patient, seed):
     return earliest
 
 
-@kernel
+@kernel(borrows=True)
 def resistant_excess(theta, h, sensitive, fixed, lesions, work, patient):
     """Drug-resistant cells inside the step, less ``sensitive`` times the sensitive ones and a ``fixed`` number."""
     body, width = body_width(patient), lesion_width(patient)
@@ -111,7 +111,7 @@ def resistant_excess(theta, h, sensitive, fixed, lesions, work, patient):
     return excess
 
 
-@kernel
+@kernel(borrows=True)
 def first_excess(h, share, sensitive, fixed, lesions, work, patient):
     """Fraction of the step at which `resistant_excess` turns positive, in its first ``share``; NaN if it does not."""
     if resistant_excess(share, h, sensitive, fixed, lesions, work, patient) <= 0.0:
@@ -126,7 +126,7 @@ def first_excess(h, share, sensitive, fixed, lesions, work, patient):
     return high
 
 
-@kernel
+@kernel(borrows=True)
 def watch_resistance(t, h, share, lesions, work, patient, out):
     """Phase: note when resistant cells first outnumber sensitive ones, and half the cells of entry (eq. R4)."""
     if lesions == 0:
@@ -157,7 +157,7 @@ def store_trace(t, h, share, n, lesions, work, patient, trace_time, trace):
     memo.traced = point
 
 
-@kernel
+@kernel(borrows=True)
 def clear_traces_of_treatment(work, patient):
     """Phase: a hundredth of an effector, or a vanishing amount of drug, is none. Returns whether anything changed."""
     y = work.y
@@ -177,13 +177,13 @@ def clear_traces_of_treatment(work, patient):
     return changed
 
 
-@kernel
+@kernel(borrows=True)
 def fail(t, status, out):
     """A failed integration is kept with its time and reason, never hidden."""
     out.status, out.failure_time = status, t
 
 
-@kernel
+@kernel(borrows=True)
 def reject(error, h, t, y, out):
     """Smaller step after a rejected one; marks failure when there is none."""
     shrunk = h * (max(SHRINK_MOST, SAFETY * error**-0.2) if error < math.inf else SHRINK_MOST)
@@ -192,7 +192,7 @@ def reject(error, h, t, y, out):
     return shrunk
 
 
-@kernel
+@kernel(borrows=True)
 def die_within(t, h, theta, cause, n, lesions, work, patient, out):
     """Move the state to the moment of death by a step of just that length; returns the time."""
     y, y_new = work.y[:n], work.y_new[:n]
@@ -203,7 +203,7 @@ def die_within(t, h, theta, cause, n, lesions, work, patient, out):
     return t + theta * h
 
 
-@kernel
+@kernel(borrows=True)
 def advance(t, t_end, lesions, restart, work, patient, policy, trace_time, trace, out):
     """Integrate to ``t_end``, or to death or failure before it. Returns (time, lesions).
 
@@ -256,7 +256,7 @@ def advance(t, t_end, lesions, restart, work, patient, policy, trace_time, trace
     return t, lesions
 
 
-@kernel
+@kernel(borrows=True)
 def swap_in(n, work):
     """Accept a step: its end becomes the start of the next."""
     y, y_new, k = work.y, work.y_new, work.k

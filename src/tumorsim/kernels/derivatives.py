@@ -22,25 +22,25 @@ from tumorsim.kernels.layout import (
 )
 
 
-@kernel
+@kernel(borrows=True)
 def body_width(patient):
     """Number of states before the first lesion."""
     return DRUG_STATES * patient.drugs.shape[0] + PRODUCT_STATES * patient.products.shape[0] + BODY_TAIL
 
 
-@kernel
+@kernel(borrows=True)
 def lesion_width(patient):
     """Number of states of one lesion."""
     return LESION_HEAD + 2 * patient.products.shape[0]
 
 
-@kernel
+@kernel(borrows=True)
 def viable_cells(y, base):
     """Cells of all clones of the lesion whose states start at ``base``."""
     return y[base] + y[base + 1] + y[base + 2] + y[base + 3]
 
 
-@kernel
+@kernel(borrows=True)
 def lesion_supply(y, base, patient):
     """Perfusion, oxygenation, VEGF (pg/mL) and volume (mL) of a lesion."""
     v = patient.traits.vessels
@@ -53,7 +53,7 @@ def lesion_supply(y, base, patient):
     return flow, oxygen, secreted + y[base + VEGF_PULSE], growth.volume_ml(total, patient.traits.growth.cell_density)
 
 
-@kernel
+@kernel(borrows=True, inline=True)
 def recruit_and_engage(y, dy, base, supply, effects, patient):
     """Phase: effectors enter, exhaust and die (eq. E3).
 
@@ -91,7 +91,7 @@ def recruit_and_engage(y, dy, base, supply, effects, patient):
     return (kill_s + cytotoxic_t, kill_r + cytotoxic_t, kill_a, kill_ra), (halt_s, halt_r, halt_a, halt_ra)
 
 
-@kernel
+@kernel(borrows=True, inline=True)
 def grow_lesion(y, dy, base, slot, effects, patient):
     """Phase: one lesion (eqs G6, R3, K8, V7). Returns its volume (mL) and the antigen it releases (cells/day)."""
     g, r = patient.traits.growth, patient.traits.resistance
@@ -142,7 +142,7 @@ def grow_lesion(y, dy, base, slot, effects, patient):
     return volume, released
 
 
-@kernel
+@kernel(borrows=True)
 def derivatives(t, y, dy, lesions, patient):
     """Time derivative of every state of one patient, per day.
 

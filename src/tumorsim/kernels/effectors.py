@@ -7,7 +7,7 @@ from tumorsim.kernels.growth import half_saturation, positive_part
 from tumorsim.kernels.layout import DRUG_STATES, PRODUCT_STATES
 
 
-@kernel
+@kernel(borrows=True)
 def recruitment_rate(volume, flow, maturity, vegf, baseline_maturity, p):
     """Fraction of the effectors in blood that a lesion, or one vessel's share of it, takes up per day (eq. E2)."""
     gain = positive_part(1.0 + p.maturity_gain * (maturity - baseline_maturity))
@@ -15,7 +15,7 @@ def recruitment_rate(volume, flow, maturity, vegf, baseline_maturity, p):
     return p.recruitment * volume * flow * gain * adhesion
 
 
-@kernel
+@kernel(borrows=True)
 def circulate(y, dy, patient):
     """Phase: effectors between lung, blood, liver and the rest (eq. E1). Writes dy in cells/day.
 
@@ -33,7 +33,7 @@ def circulate(y, dy, patient):
         dy[at + 3] = p.rest_uptake_rate * blood - (p.rest_return_rate + p.death_rate) * rest
 
 
-@kernel
+@kernel(borrows=True)
 def helpers(y, patient):
     """Infused effectors in liver and spleen/rest, all products: what helps to prime memory. Cells."""
     first = DRUG_STATES * patient.drugs.shape[0]
@@ -44,7 +44,7 @@ def helpers(y, patient):
     return total
 
 
-@kernel
+@kernel(borrows=True)
 def memory_change(memory, antigen, helper_cells, p):
     """Change of memory CD8 T cells per day, as a fraction of their ceiling (eq. M1)."""
     help_factor = 1.0 + p.helper_gain * half_saturation(helper_cells, p.helper_half)

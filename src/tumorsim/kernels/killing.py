@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tumorsim.kernels._jit import kernel
-from tumorsim.kernels.growth import half_saturation, positive_part
+from tumorsim.kernels.growth import half_saturation, positive_part, power
 
 ONE_CELL = 1.0
 
@@ -26,7 +26,7 @@ def access(volume, p):
 
     One for a small deposit; falls with the radius of a large lesion, so with volume^(1/3).
     """
-    return 1.0 / (1.0 + (volume / p.access_volume) ** (1.0 / 3.0))
+    return 1.0 / (1.0 + power(volume / p.access_volume, 1.0 / 3.0))
 
 
 @kernel

@@ -17,7 +17,7 @@ from tumorsim.kernels.layout import (
 LEAVE_SMALL = 2.0  # times the extinction size; above the way in, so that a lesion does not flicker
 
 
-@kernel
+@kernel(borrows=True)
 def add_lesion(lesion, lesions, work, patient, cohort, first):
     """Append lesion number ``lesion`` (``first`` is the patient's offset); returns the new count."""
     y, slot, source = work.y, patient.slots[lesions], cohort.lesions[first + lesion]
@@ -32,7 +32,7 @@ def add_lesion(lesion, lesions, work, patient, cohort, first):
     return lesions + 1
 
 
-@kernel
+@kernel(borrows=True)
 def remove_lesion(slot, lesions, work, patient):
     """Close the gap of ``slot``; returns the new count."""
     y, slots = work.y, patient.slots
@@ -44,7 +44,7 @@ def remove_lesion(slot, lesions, work, patient):
     return lesions - 1
 
 
-@kernel
+@kernel(borrows=True)
 def enter_small(slot, base, work, patient):
     """Start the extinction clock of a lesion that has become small."""
     y, place = work.y, patient.slots[slot]
@@ -54,7 +54,7 @@ def enter_small(slot, base, work, patient):
     mark.entries += 1
 
 
-@kernel
+@kernel(borrows=True)
 def leave_small(slot, base, survival, work, patient):
     """Condition a lesion on having survived: from the mean over all fates to that over survivors (eq. G7)."""
     y, place = work.y, patient.slots[slot]
@@ -66,7 +66,7 @@ def leave_small(slot, base, survival, work, patient):
     y[base + EXTINCTION] = 0.0
 
 
-@kernel
+@kernel(borrows=True)
 def distance_to_change(cells, integral, slot, work, patient, seed):
     """How far a lesion is from entering or leaving the small regime or dying out; negative when that is due."""
     place = patient.slots[slot]
@@ -79,7 +79,7 @@ def distance_to_change(cells, integral, slot, work, patient, seed):
     return min(survival - draw, LEAVE_SMALL * limit * survival - cells)
 
 
-@kernel
+@kernel(borrows=True)
 def settle_small_lesions(lesions, work, patient, seed, out):
     """Phase: lesions enter or leave the small regime, or die out. Returns (count, whether anything changed)."""
     y = work.y

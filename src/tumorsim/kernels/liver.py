@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from tumorsim.kernels._jit import kernel
-from tumorsim.kernels.growth import positive_part
+from tumorsim.kernels.growth import positive_part, power
 
 HALF_RESERVE = 0.5
 REFERENCE_AGE = 55.0
@@ -38,7 +38,7 @@ def age_factor(age, p):
 @kernel
 def tumour_hazard(volume, p):
     """Hazard of death from tumour per day at ``volume`` mL in all lesions (eq. H1)."""
-    relative = (volume / p.tumour_half_burden) ** p.tumour_exponent
+    relative = power(volume / p.tumour_half_burden, p.tumour_exponent)
     return p.tumour_rate * relative / (1.0 + relative)
 
 

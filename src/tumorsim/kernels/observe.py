@@ -24,7 +24,7 @@ from tumorsim.kernels.layout import (
 from tumorsim.kernels.pharmacology import concentration
 
 
-@kernel
+@kernel(borrows=True)
 def lesion_diameters(y, base, patient):
     """Total and viable diameter of one lesion in mm."""
     density = patient.traits.growth.cell_density
@@ -32,7 +32,7 @@ def lesion_diameters(y, base, patient):
     return diameter_mm(volume_ml(viable + y[base + DEAD], density)), diameter_mm(volume_ml(viable, density))
 
 
-@kernel
+@kernel(borrows=True)
 def read_lesion(visit, slot, work, patient, policy):
     """Total and viable diameter as read at a visit (eq. O2), in mm; zero for what does not show."""
     place = patient.slots[slot]
@@ -44,7 +44,7 @@ def read_lesion(visit, slot, work, patient, policy):
     return reading, viable if viable >= place.threshold else 0.0
 
 
-@kernel
+@kernel(borrows=True)
 def choose_targets(visit, lesions, work, patient, policy):
     """Phase: at baseline the largest measurable lesions in sight become targets."""
     for _ in range(policy.target_lesions):
@@ -58,7 +58,7 @@ def choose_targets(visit, lesions, work, patient, policy):
             chosen.target = 1
 
 
-@kernel
+@kernel(borrows=True)
 def image(visit, lesions, work, patient, policy):
     """Phase: read every lesion once. Returns (target sum, viable target sum, lesions seen, new lesion)."""
     total_sum, viable_sum, count, new = 0.0, 0.0, 0, False
@@ -77,7 +77,7 @@ def image(visit, lesions, work, patient, policy):
     return total_sum, viable_sum, count, new
 
 
-@kernel
+@kernel(borrows=True)
 def assess(t, visit, lesions, work, patient, policy, row, out):
     """Phase: one tumour assessment. Fills the visit's row; returns whether progression is first called now."""
     memo = work.memo
@@ -112,7 +112,7 @@ def assess(t, visit, lesions, work, patient, policy, row, out):
     return first
 
 
-@kernel
+@kernel(borrows=True)
 def sum_products(y, patient, compartment):
     """Infused effectors of all products in one body compartment (0 blood, 1 lung, 2 liver). Cells."""
     first = DRUG_STATES * patient.drugs.shape[0]
@@ -122,7 +122,7 @@ def sum_products(y, patient, compartment):
     return total
 
 
-@kernel
+@kernel(borrows=True)
 def record(y, lesions, patient, row):
     """Phase: one point of a stored trajectory, (record TRACE)."""
     body, width = body_width(patient), lesion_width(patient)

@@ -11,27 +11,27 @@ from tumorsim.kernels.layout import DRUG_STATES, DrugEffects
 NANOMOLES_PER_MILLIMOLE = 1e6
 
 
-@kernel
+@kernel(borrows=True)
 def concentration(amount, drug):
     """Total plasma concentration in nmol/L of ``amount`` mg in the central volume."""
     return amount / drug.volume / drug.molar_mass * NANOMOLES_PER_MILLIMOLE
 
 
-@kernel
+@kernel(borrows=True)
 def clearance_now(days_on_drug, drug):
     """Clearance in L/day, rising with time on drug (eq. P2); the first dose starts the clock."""
     if days_on_drug <= 0.0:
         return drug.clearance
-    return drug.clearance * (1.0 + drug.clearance_rise * -math.expm1(-days_on_drug / drug.clearance_rise_time))
+    return drug.clearance * (1.0 + drug.clearance_rise * (1.0 - math.exp(-days_on_drug / drug.clearance_rise_time)))
 
 
-@kernel
+@kernel(borrows=True)
 def emax(ceiling, amount, half):
     """Emax law ``ceiling * amount / (amount + half)`` (eq. P3)."""
     return ceiling * half_saturation(amount, half)
 
 
-@kernel
+@kernel(borrows=True)
 def dispose(t, y, dy, patient):
     """Phase: two-compartment disposition of every drug (eq. P1). Writes dy in mg/day."""
     for d in range(patient.drugs.shape[0]):
@@ -46,7 +46,7 @@ def dispose(t, y, dy, patient):
         dy[DRUG_STATES * d + 1] = exchange
 
 
-@kernel
+@kernel(borrows=True)
 def drug_effects(y, penetration, patient):
     """What all drugs do now; effects of several drugs combine as independent actions (eq. P4).
 

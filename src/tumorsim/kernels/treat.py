@@ -37,7 +37,7 @@ from tumorsim.kernels.vessels import secreted_vegf
 WHOLE_SESSION = 1 << 62  # key of a draw for the session rather than for a lesion
 
 
-@kernel
+@kernel(borrows=True)
 def give(t, kind, index, value, work, patient, out):
     """Phase: a drug or a cell infusion, unless it was stopped at progression."""
     y, stopped = work.y, work.stopped
@@ -53,14 +53,14 @@ def give(t, kind, index, value, work, patient, out):
         out.cells_infused += value
 
 
-@kernel
+@kernel(borrows=True)
 def start_clock(t, drug, patient):
     """The first dose starts the clock of the rising clearance."""
     intake = patient.intake[drug]
     intake.start = min(intake.start, t)
 
 
-@kernel
+@kernel(borrows=True)
 def set_drug_rate(t, drug, rate, patient):
     """Oral intake in mg/day from now on."""
     intake = patient.intake[drug]
@@ -69,7 +69,7 @@ def set_drug_rate(t, drug, rate, patient):
         start_clock(t, drug, patient)
 
 
-@kernel
+@kernel(borrows=True)
 def stop_at_progression(work, patient):
     """Phase: study treatment that is given until progression ends."""
     stopped = work.stopped
@@ -83,7 +83,7 @@ def stop_at_progression(work, patient):
             stopped[drugs + i] = 1
 
 
-@kernel
+@kernel(borrows=True)
 def necrose(base, killed, work):
     """Kill a fraction of every clone of a lesion; the dead stay until cleared."""
     y = work.y
@@ -92,14 +92,14 @@ def necrose(base, killed, work):
         y[base + clone] *= 1.0 - killed
 
 
-@kernel
+@kernel(borrows=True)
 def visible(slot, work, patient):
     """Whether viable tumour of this lesion would show on imaging."""
     _total, viable = lesion_diameters(work.y, body_width(patient) + slot * lesion_width(patient), patient)
     return viable >= patient.slots[slot].threshold
 
 
-@kernel
+@kernel(borrows=True)
 def any_visible(lesions, work, patient):
     """Whether any lesion has viable tumour to see."""
     for slot in range(lesions):
@@ -108,7 +108,7 @@ def any_visible(lesions, work, patient):
     return False
 
 
-@kernel
+@kernel(borrows=True)
 def chemoembolise(t, procedure, lesions, work, patient, policy, out):
     """Phase: one session of TACE on every visible lesion (docs/theory/tace.md, eqs T1, T3)."""
     y, memo = work.y, work.memo
@@ -136,7 +136,7 @@ def chemoembolise(t, procedure, lesions, work, patient, policy, out):
         out.death_time, out.death_cause = t, CAUSE_LIVER
 
 
-@kernel
+@kernel(borrows=True)
 def resect(lesions, residual, work, patient):
     """Phase: curative treatment of every lesion seen; what survives is a residual fraction. Returns lesions treated."""
     y = work.y
@@ -157,7 +157,7 @@ def resect(lesions, residual, work, patient):
     return treated
 
 
-@kernel
+@kernel(borrows=True)
 def lesions_in_sight(work):
     """Lesions seen so far and not treated away."""
     count = 0
@@ -166,7 +166,7 @@ def lesions_in_sight(work):
     return count
 
 
-@kernel
+@kernel(borrows=True)
 def plan_salvage(t, work, policy):
     """Phase: a recurrence or progression is seen; treatment follows after the usual delay."""
     memo = work.memo
@@ -174,14 +174,14 @@ def plan_salvage(t, work, policy):
         memo.due = t + policy.salvage_delay
 
 
-@kernel
+@kernel(borrows=True)
 def note_salvage(kind, out):
     """Keep the first treatment after progression."""
     if out.salvage == SALVAGE_NONE:
         out.salvage = kind
 
 
-@kernel
+@kernel(borrows=True)
 def last_line(t, work, patient, policy, out):
     """Local treatment is exhausted: the rescue drug, or supportive care."""
     memo = work.memo
@@ -195,7 +195,7 @@ def last_line(t, work, patient, policy, out):
         note_salvage(SALVAGE_SUPPORTIVE, out)
 
 
-@kernel
+@kernel(borrows=True)
 def salvage(t, lesions, work, patient, policy, out):
     """Phase: the treatment that was due: curative if eligible, else TACE on demand, else the last line."""
     memo = work.memo

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from tumorsim.kernels._jit import kernel
-from tumorsim.kernels.growth import half_saturation, positive_part
-
-PRUNING_STEEPNESS = 4.0
+from tumorsim.kernels.growth import half_saturation, positive_part, power
 
 
 @kernel
@@ -48,15 +46,21 @@ def capacity_change(supplied_cells, capacity, volume, vegf, embolised, p):
     VEGF axis is not blocked.
     """
     sprouting = p.capacity_growth_rate * supplied_cells * half_saturation(vegf, p.vegf_half_effect)
-    regression = p.capacity_loss_rate * volume ** (2.0 / 3.0) + p.embolised_loss_rate * embolised
+    regression = p.capacity_loss_rate * power(volume, 2.0 / 3.0) + p.embolised_loss_rate * embolised
     return sprouting - regression * capacity
+
+
+@kernel
+def fourth_power(x):
+    """``x**4`` by two products; ``**`` of a float takes its logarithm."""
+    square = x * x
+    return square * square
 
 
 @kernel
 def pruning_excess(occupancy, p):
     """Share of the largest pruning that an occupancy of the VEGF axis brings (eq. V6); steep above its half."""
-    power = occupancy**PRUNING_STEEPNESS
-    return power / (power + p.pruning_occupancy**PRUNING_STEEPNESS)
+    return half_saturation(fourth_power(occupancy), fourth_power(p.pruning_occupancy))
 
 
 @kernel

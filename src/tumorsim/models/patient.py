@@ -41,14 +41,14 @@ def no_intake(drugs):
     return intake
 
 
-@kernel
+@kernel(borrows=True)
 def count_states(slots, drugs, products):
     """Length of the state vector with every slot in use."""
     body = layout.DRUG_STATES * drugs + layout.PRODUCT_STATES * products + layout.BODY_TAIL
     return body + slots * (layout.LESION_HEAD + 2 * products)
 
 
-@kernel
+@kernel(borrows=True)
 def start(work, patient, policy):
     """Set a patient's clocks, liver reserve and the draws that decide the day of death."""
     y, memo, limits = work.y, work.memo, work.memo.limits
@@ -58,7 +58,7 @@ def start(work, patient, policy):
         limits[c] = random.exponential(policy.seed, random.STREAM_DEATH, patient.traits.number, c, 0)
 
 
-@kernel
+@kernel(borrows=True)
 def half_the_cells_at_entry(i, cohort):
     """Half the viable cells of the lesions present before any treatment."""
     cells = 0.0
@@ -69,7 +69,7 @@ def half_the_cells_at_entry(i, cohort):
     return 0.5 * cells
 
 
-@kernel
+@kernel(borrows=True)
 def clear_outcome(out, rows):
     """Outcome and visit rows of a patient to whom nothing has happened yet."""
     out.death_time, out.progression_time, out.mrecist_progression_time = math.nan, math.nan, math.nan
@@ -82,7 +82,7 @@ def clear_outcome(out, rows):
         row.lesions_seen, row.new_lesion, row.response_recist, row.response_mrecist = 0.0, 0.0, 0.0, 0.0
 
 
-@kernel
+@kernel(borrows=True)
 def arrive(lesion, lesions, work, patient, cohort, first):
     """Phase: a de novo lesion establishes itself unless memory prevents it (eq. M3). Returns the lesions present."""
     memory = layout.DRUG_STATES * patient.drugs.shape[0] + layout.PRODUCT_STATES * patient.products.shape[0]
@@ -92,7 +92,7 @@ def arrive(lesion, lesions, work, patient, cohort, first):
     return add_lesion(lesion, lesions, work, patient, cohort, first)
 
 
-@kernel
+@kernel(borrows=True)
 def visit(t, index, lesions, work, patient, policy, rows, out):
     """Phase: a tumour assessment and what follows from it. Returns whether study treatment stopped."""
     first = assess(t, index, lesions, work, patient, policy, rows[index], out)
@@ -103,7 +103,7 @@ def visit(t, index, lesions, work, patient, policy, rows, out):
     return first
 
 
-@kernel
+@kernel(borrows=True)
 def scheduled_tace(t, procedure, limit, lesions, work, patient, policy, out):
     """Phase: TACE of the protocol; with a limit only while viable tumour is visible. Returns whether it was done."""
     if limit > 0.0 and (work.memo.sessions >= limit or not any_visible(lesions, work, patient)):
@@ -112,7 +112,7 @@ def scheduled_tace(t, procedure, limit, lesions, work, patient, policy, out):
     return True
 
 
-@kernel
+@kernel(borrows=True)
 def apply_event(t, event, lesions, work, patient, policy, rows, out):
     """Phase: one row of the event table. Returns whether the state changed."""
     if event.kind == layout.EVENT_VISIT:
@@ -125,7 +125,7 @@ def apply_event(t, event, lesions, work, patient, policy, rows, out):
     return True
 
 
-@kernel
+@kernel(borrows=True)
 def next_stop(lesion, event, i, first, cohort, memo, end):
     """Day of whatever comes next: cut-off, salvage, arrival of a lesion, or a row of the event table."""
     target = min(end, memo.due)
