@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tumorsim.kernels import integrate, layout
+from tumorsim.kernels import decay, layout
 from tumorsim.kernels.advance import advance
 from tumorsim.kernels.layout import Floats, Ints, Records
 from tumorsim.kernels.treat import salvage
@@ -118,7 +118,7 @@ class Walk:
             model.no_intake(drugs), np.zeros(slots, layout.SLOT),
         )  # fmt: skip
         self.work = layout.Work(
-            np.zeros(states), np.zeros(states), np.zeros((integrate.STAGES, states)), np.zeros(states),
+            np.zeros(states), np.zeros(states), np.zeros((decay.ROWS, states)), np.zeros(states),
             self._memo[0], np.zeros(slots, layout.MARK), np.zeros(drugs + products, np.int64),
         )  # fmt: skip
         model.start(self.work, self.patient, self.policy)

@@ -14,14 +14,14 @@ from scipy.integrate import solve_ivp
 from tumorsim.course import Carry, Inputs, Walk, advance_to
 from tumorsim.interventions.base import Rows
 from tumorsim.interventions.events import EventTable
-from tumorsim.kernels import integrate, layout
+from tumorsim.kernels import decay, integrate, layout
 from tumorsim.kernels.derivatives import derivatives
 from tumorsim.models import patient as model
 from tumorsim.scenario import Scenario
 from tumorsim.trial import Study, arm_inputs
 
 Bench, Patient, ours = Inputs, Walk, advance_to
-EVALUATIONS = integrate.STAGES - 1  # of the right-hand side in one step of ours; the last of a step serves the next
+EVALUATIONS = decay.STAGES - 1  # of the right-hand side in one step of ours; the last of a step serves the next
 
 
 def bench(study: Study, arm: int, numbers: np.ndarray, extra: list[tuple[float, int, int, float]]) -> Bench:

@@ -102,13 +102,13 @@ def test_failures_of_some_patients_are_kept_with_their_day(study: Study, monkeyp
 
 def test_not_a_number_in_any_state_rejects_the_step() -> None:
     """One is enough, wherever it stands: a maximum would lose all but the last."""
-    from tumorsim.kernels import integrate
+    from tumorsim.kernels import decay, integrate
 
     for bad in range(4):
         for value in (math.nan, math.inf):
-            k = np.zeros((integrate.STAGES, 4))
-            k[2, bad] = value
-            assert not integrate.error_norm(1.0, np.ones(4), np.ones(4), k, np.ones(4), 1e-6) <= 1.0
+            k = np.zeros((decay.ROWS, 4))
+            k[1, bad] = value
+            assert not integrate.error_norm(np.ones(4), np.ones(4), k, np.ones(4), 1e-6) <= 1.0
 
 
 def edges(block: Process) -> Iterator[tuple[str, float]]:

@@ -167,6 +167,8 @@ def kernel(
     borrows
         Makes no array, and is handed none by a kernel that makes one: it works on those of its caller, and counts
         no references. Counting them took more time than the laws of a lesion, and is what two threads fought over.
+    inline
+        Made part of its caller: worth it where there is one caller, and many arguments to hand over.
 
     Returns
     -------

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from tumorsim.kernels._jit import kernel
-from tumorsim.kernels.derivatives import body_width, derivatives, lesion_width
+from tumorsim.kernels.derivatives import body_width, lesion_width
 from tumorsim.kernels.integrate import (
     RESTART_STEP,
     SAFETY,
@@ -16,7 +16,9 @@ from tumorsim.kernels.integrate import (
     all_finite,
     error_norm,
     fill_absolute_tolerances,
+    first_slopes,
     interpolate,
+    interpolate_all,
     step_factor,
     take_step,
 )
@@ -150,8 +152,7 @@ def store_trace(t, h, share, n, lesions, work, patient, trace_time, trace):
     inside = np.empty(n)
     while point < trace.shape[0] and trace_time[point] <= until:
         theta = (trace_time[point] - t) / h
-        for i in range(n):
-            inside[i] = interpolate(theta, h, work.y, work.y_new, work.k, i)
+        interpolate_all(theta, h, work.y[:n], work.y_new[:n], work.k, inside, patient)
         record(inside, lesions, patient, trace[point])
         point += 1
     memo.traced = point
@@ -213,13 +214,13 @@ def advance(t, t_end, lesions, restart, work, patient, policy, trace_time, trace
     lesions, _moved = settle_small_lesions(lesions, work, patient, policy.seed, out)
     n = body_width(patient) + lesions * lesion_width(patient)
     fill_absolute_tolerances(work.atol[:n], lesions, patient)
-    derivatives(t, work.y[:n], work.k[0], lesions, patient)
+    first_slopes(t, work.y[:n], work.k, work.y_new[:n], lesions, patient)
     h = min(memo.step, RESTART_STEP) if restart else memo.step
     while t < t_end:
         reaching = h >= t_end - t
         step = t_end - t if reaching else h
         take_step(t, step, work.y[:n], work.k, work.y_new[:n], lesions, patient)
-        error = error_norm(step, work.y[:n], work.y_new[:n], work.k, work.atol[:n], policy.relative_tolerance)
+        error = error_norm(work.y[:n], work.y_new[:n], work.k, work.atol[:n], policy.relative_tolerance)
         if not error <= 1.0:
             memo.rejected += 1.0
             h = reject(error, step, t, work.y[:n], out)
@@ -251,7 +252,7 @@ def advance(t, t_end, lesions, restart, work, patient, policy, trace_time, trace
         if moved or cleared:
             n = body_width(patient) + lesions * lesion_width(patient)
             fill_absolute_tolerances(work.atol[:n], lesions, patient)
-            derivatives(t, work.y[:n], work.k[0], lesions, patient)
+            first_slopes(t, work.y[:n], work.k, work.y_new[:n], lesions, patient)
     memo.step = h
     return t, lesions
 

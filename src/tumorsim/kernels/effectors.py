@@ -15,6 +15,14 @@ def recruitment_rate(volume, flow, maturity, vegf, baseline_maturity, p):
     return p.recruitment * volume * flow * gain * adhesion
 
 
+@kernel
+def exit_rates(p):
+    """Rates at which effectors leave blood, lung, liver and the rest, 1/day; what lesions take aside."""
+    blood = p.liver_uptake_rate + p.rest_uptake_rate + p.death_rate
+    lung = p.lung_release_rate + p.death_rate
+    return blood, lung, p.liver_return_rate + p.death_rate, p.rest_return_rate + p.death_rate
+
+
 @kernel(borrows=True)
 def circulate(y, dy, patient):
     """Phase: effectors between lung, blood, liver and the rest (eq. E1). Writes dy in cells/day.
@@ -27,10 +35,11 @@ def circulate(y, dy, patient):
         at = first + PRODUCT_STATES * i
         blood, lung, liver, rest = y[at], y[at + 1], y[at + 2], y[at + 3]
         inflow = p.lung_release_rate * lung + p.liver_return_rate * liver + p.rest_return_rate * rest
-        dy[at] = inflow - (p.liver_uptake_rate + p.rest_uptake_rate + p.death_rate) * blood
-        dy[at + 1] = -(p.lung_release_rate + p.death_rate) * lung
-        dy[at + 2] = p.liver_uptake_rate * blood - (p.liver_return_rate + p.death_rate) * liver
-        dy[at + 3] = p.rest_uptake_rate * blood - (p.rest_return_rate + p.death_rate) * rest
+        from_blood, from_lung, from_liver, from_rest = exit_rates(p)
+        dy[at] = inflow - from_blood * blood
+        dy[at + 1] = -from_lung * lung
+        dy[at + 2] = p.liver_uptake_rate * blood - from_liver * liver
+        dy[at + 3] = p.rest_uptake_rate * blood - from_rest * rest
 
 
 @kernel(borrows=True)

@@ -1,9 +1,10 @@
 """Adaptive integration of one patient between two events.
 
 Dormand-Prince 5(4) with a proportional-integral step-size controller and the free
-fourth-order interpolant. Sources: Dormand & Prince 1980, J Comput Appl Math 6:19;
-Hairer, Norsett & Wanner, Solving Ordinary Differential Equations I, 2nd ed.,
-sections II.4 (controller), II.5 (table 5.2) and II.6 (interpolant).
+fourth-order interpolant; drugs and effectors in the body, which leave their compartments
+within hours, are carried by way of their modes (`decay`). Sources: Dormand & Prince 1980,
+J Comput Appl Math 6:19; Hairer, Norsett & Wanner, Solving Ordinary Differential Equations I,
+2nd ed., sections II.4 (controller), II.5 (table 5.2) and II.6 (interpolant).
 """
 
 from __future__ import annotations
@@ -12,8 +13,26 @@ import math
 
 import numpy as np
 
+from tumorsim.kernels import effectors, pharmacology
 from tumorsim.kernels._jit import kernel
+from tumorsim.kernels.decay import (
+    FROM_MODES,
+    NOW,
+    RATE,
+    STAGES,
+    carry_modes,
+    exchange,
+    feed,
+    find_modes,
+    into_modes,
+    isolate,
+    leave_over,
+    mode_error,
+    mode_inside,
+    out_of_modes,
+)
 from tumorsim.kernels.derivatives import body_width, derivatives, lesion_width
+from tumorsim.kernels.growth import positive_part
 from tumorsim.kernels.layout import (
     BODY_TAIL,
     CAPACITY,
@@ -22,10 +41,10 @@ from tumorsim.kernels.layout import (
     EMBOLISED,
     EXTINCTION,
     LESION_HEAD,
+    PRODUCT_STATES,
     VEGF_PULSE,
 )
 
-STAGES = 7
 ORDER = 5
 SAFETY = 0.9
 SHRINK_MOST = 0.2
@@ -69,6 +88,106 @@ def fill_absolute_tolerances(atol, lesions, patient):
 
 
 @kernel(borrows=True)
+def drug_modes(at, drug, k):
+    """Modes of a drug between its two volumes, at the clearance it will rise to."""
+    central, peripheral = pharmacology.exit_rates(drug)
+    isolate(at, DRUG_STATES, k)
+    k[FROM_MODES, at], k[FROM_MODES + 1, at + 1] = -central, -peripheral
+    exchange(at, 1, drug.intercompartmental_clearance / drug.volume, peripheral, k)
+    find_modes(at, DRUG_STATES, k)
+
+
+@kernel(borrows=True)
+def product_modes(at, taken, p, k):
+    """Modes of effectors in blood, lung, liver and rest while lesions take a share ``taken`` of those in blood."""
+    blood, lung, liver, rest = effectors.exit_rates(p)
+    isolate(at, PRODUCT_STATES, k)
+    k[FROM_MODES, at], k[FROM_MODES + 1, at + 1] = -blood - taken, -lung
+    k[FROM_MODES + 2, at + 2], k[FROM_MODES + 3, at + 3] = -liver, -rest
+    exchange(at, 2, p.liver_uptake_rate, p.liver_return_rate, k)
+    exchange(at, 3, p.rest_uptake_rate, p.rest_return_rate, k)
+    find_modes(at, PRODUCT_STATES, k)
+    feed(at, 1, p.lung_release_rate, PRODUCT_STATES, k)
+
+
+@kernel(borrows=True)
+def first_slopes(t, y, k, spare, lesions, patient):
+    """Slopes at the start of a course between two events, and the modes for all of it. Overwrites ``spare``.
+
+    What lesions take up is read off the right-hand side, which is linear in the effectors of the blood.
+    """
+    products, first = patient.products.shape[0], DRUG_STATES * patient.drugs.shape[0]
+    tail = body_width(patient) - BODY_TAIL
+    rate, slopes = k[RATE], k[0]
+    for i in range(y.size):
+        rate[i], spare[i] = -1.0, y[i]
+    some = False
+    for i in range(first, tail):
+        some = some or y[i] != 0.0
+    if some:
+        for i in range(products):
+            spare[first + PRODUCT_STATES * i] += y[first + PRODUCT_STATES * i] + 1.0
+        derivatives(t, spare, k[1], lesions, patient)
+    derivatives(t, y, slopes, lesions, patient)
+    for d in range(patient.drugs.shape[0]):
+        at = DRUG_STATES * d
+        if y[at] != 0.0 or y[at + 1] != 0.0 or slopes[at] != 0.0:
+            drug_modes(at, patient.drugs[d], k)
+            into_modes(y, at, DRUG_STATES, k, NOW)
+            leave_over(0, at, DRUG_STATES, k)
+    for i in range(products):
+        at = first + PRODUCT_STATES * i
+        if y[at] != 0.0 or y[at + 1] != 0.0 or y[at + 2] != 0.0 or y[at + 3] != 0.0:
+            leaving = (slopes[at] - k[1, at]) / (y[at] + 1.0)
+            taken = positive_part(leaving - effectors.exit_rates(patient.products[i])[0])
+            product_modes(at, taken, patient.products[i], k)
+            into_modes(y, at, PRODUCT_STATES, k, NOW)
+            leave_over(0, at, PRODUCT_STATES, k)
+
+
+@kernel(borrows=True)
+def carry_compartments(stage, h, y, k, y_new, patient):
+    """Phase: drugs and effectors in the body at a stage."""
+    first = DRUG_STATES * patient.drugs.shape[0]
+    for at in range(0, first, DRUG_STATES):
+        if k[RATE, at] >= 0.0:
+            carry_modes(stage, NODES[stage], h, y, y_new, at, DRUG_STATES, k)
+    for at in range(first, body_width(patient) - BODY_TAIL, PRODUCT_STATES):
+        if k[RATE, at] >= 0.0:
+            carry_modes(stage, NODES[stage], h, y, y_new, at, PRODUCT_STATES, k)
+
+
+@kernel(borrows=True)
+def keep_what_is_left(stage, k, patient):
+    """Phase: slopes of drugs and effectors in the body at a stage, less the decay of their modes."""
+    first = DRUG_STATES * patient.drugs.shape[0]
+    for at in range(0, first, DRUG_STATES):
+        if k[RATE, at] >= 0.0:
+            leave_over(stage, at, DRUG_STATES, k)
+    for at in range(first, body_width(patient) - BODY_TAIL, PRODUCT_STATES):
+        if k[RATE, at] >= 0.0:
+            leave_over(stage, at, PRODUCT_STATES, k)
+
+
+@kernel(borrows=True)
+def estimate_errors(h, k, states, patient):
+    """Embedded estimate of the error of every state, in ``k[1]``, which is of no further use."""
+    k1, k3, k4, k5, k6, k7, error = k[0], k[2], k[3], k[4], k[5], k[6], k[1]
+    for i in range(states):
+        slope = 71.0 / 57600.0 * k1[i] - 71.0 / 16695.0 * k3[i] + 71.0 / 1920.0 * k4[i]
+        error[i] = h * (slope - 17253.0 / 339200.0 * k5[i] + 22.0 / 525.0 * k6[i] - 1.0 / 40.0 * k7[i])
+    first, tail = DRUG_STATES * patient.drugs.shape[0], body_width(patient) - BODY_TAIL
+    for i in range(tail):
+        k[NOW, i] = mode_error(h, k, i) if k[RATE, i] >= 0.0 else 0.0
+    for at in range(0, first, DRUG_STATES):
+        if k[RATE, at] >= 0.0:
+            out_of_modes(error, at, DRUG_STATES, k)
+    for at in range(first, tail, PRODUCT_STATES):
+        if k[RATE, at] >= 0.0:
+            out_of_modes(error, at, PRODUCT_STATES, k)
+
+
+@kernel(borrows=True)
 def combine(stage, h, y, k, y_new):
     """State at which a stage evaluates the right-hand side (Butcher tableau); that of the last is the solution."""
     k1, k2, k3, k4, k5, k6 = k[0], k[1], k[2], k[3], k[4], k[5]
@@ -97,29 +216,30 @@ def combine(stage, h, y, k, y_new):
 
 @kernel(borrows=True)
 def take_step(t, h, y, k, y_new, lesions, patient):
-    """One Dormand-Prince step from ``y``; ``k[0]`` holds the derivative at ``t``.
+    """One Dormand-Prince step from ``y``; ``k`` begins as `first_slopes` or the step before left it.
 
-    Fills ``k`` (shape (7, states)) and ``y_new``; ``k[6]`` is the derivative there.
+    Fills ``y_new`` and ``k`` (shape (ROWS, states)): the slopes, ``k[6]`` at ``y_new``, and in ``k[1]`` the errors.
     A loop over the stages, so that the right-hand side is compiled in one place.
     """
     for stage in range(1, STAGES):
         combine(stage, h, y, k, y_new)
+        carry_compartments(stage, h, y, k, y_new, patient)
         derivatives(t + h * NODES[stage], y_new, k[stage], lesions, patient)
+        keep_what_is_left(stage, k, patient)
+    estimate_errors(h, k, y.size, patient)
 
 
 @kernel(borrows=True)
-def error_norm(h, y, y_new, k, atol, relative_tolerance):
+def error_norm(y, y_new, k, atol, relative_tolerance):
     """Largest local error over its tolerance; at most one for a step to be accepted, infinite if one is not a number.
 
-    Absolute tolerances scale with the relative one, so that both fall together. Overwrites ``k[1]``.
+    Errors stand in ``k[1]`` (`estimate_errors`) and are overwritten. Absolute tolerances scale with the relative one,
+    so that both fall together.
     """
     scale = relative_tolerance / 1e-6
-    k1, k3, k4, k5, k6, k7 = k[0], k[2], k[3], k[4], k[5], k[6]
-    ratio = k[1]  # of no further use in this step
+    ratio = k[1]
     for i in range(y.size):
-        error = 71.0 / 57600.0 * k1[i] - 71.0 / 16695.0 * k3[i] + 71.0 / 1920.0 * k4[i]
-        error = h * (error - 17253.0 / 339200.0 * k5[i] + 22.0 / 525.0 * k6[i] - 1.0 / 40.0 * k7[i])
-        ratio[i] = abs(error) / (atol[i] * scale + relative_tolerance * max(abs(y[i]), abs(y_new[i])))
+        ratio[i] = abs(ratio[i]) / (atol[i] * scale + relative_tolerance * max(abs(y[i]), abs(y_new[i])))
     worst, total = 0.0, 0.0
     for i in range(y.size):
         worst = max(worst, ratio[i])
@@ -155,6 +275,22 @@ def interpolate(theta, h, y, y_new, k, i):
         + 69997945.0 / 29380423.0 * k[6, i]
     )
     return y[i] + theta * (rise + rest * (bulge + theta * (bend + rest * tail)))
+
+
+@kernel(borrows=True)
+def interpolate_all(theta, h, y, y_new, k, inside, patient):
+    """Every state at ``t + theta * h`` inside an accepted step."""
+    for i in range(y.size):
+        inside[i] = interpolate(theta, h, y, y_new, k, i)
+    first, tail = DRUG_STATES * patient.drugs.shape[0], body_width(patient) - BODY_TAIL
+    for i in range(tail):
+        k[NOW, i] = mode_inside(theta, h, k, i) if k[RATE, i] >= 0.0 else 0.0
+    for at in range(0, first, DRUG_STATES):
+        if k[RATE, at] >= 0.0:
+            out_of_modes(inside, at, DRUG_STATES, k)
+    for at in range(first, tail, PRODUCT_STATES):
+        if k[RATE, at] >= 0.0:
+            out_of_modes(inside, at, PRODUCT_STATES, k)
 
 
 @kernel(borrows=True)

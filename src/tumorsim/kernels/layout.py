@@ -332,7 +332,7 @@ class Work(NamedTuple):
 
     y: Floats  # (states,) body, then lesions by slot
     y_new: Floats
-    k: Floats  # (7, states) derivatives at the stages
+    k: Floats  # (decay.ROWS, states) slopes at the seven stages, and the modes of the body
     atol: Floats  # (states,)
     memo: Records  # record MEMO
     marks: Records  # (lesion,) records MARK

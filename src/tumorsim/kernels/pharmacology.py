@@ -25,6 +25,13 @@ def clearance_now(days_on_drug, drug):
     return drug.clearance * (1.0 + drug.clearance_rise * (1.0 - math.exp(-days_on_drug / drug.clearance_rise_time)))
 
 
+@kernel
+def exit_rates(drug):
+    """Rates at which a drug leaves the central and the peripheral volume, 1/day, once its clearance has risen."""
+    central = drug.clearance * (1.0 + drug.clearance_rise) + drug.intercompartmental_clearance
+    return central / drug.volume, drug.intercompartmental_clearance / drug.peripheral_volume
+
+
 @kernel(borrows=True)
 def emax(ceiling, amount, half):
     """Emax law ``ceiling * amount / (amount + half)`` (eq. P3)."""

@@ -15,8 +15,9 @@ import numpy as np
 from tumorsim.kernels import layout, random
 from tumorsim.kernels._jit import kernel
 from tumorsim.kernels.advance import advance
+from tumorsim.kernels.decay import ROWS
 from tumorsim.kernels.derivatives import body_width
-from tumorsim.kernels.integrate import RESTART_STEP, STAGES
+from tumorsim.kernels.integrate import RESTART_STEP
 from tumorsim.kernels.lesions import add_lesion
 from tumorsim.kernels.observe import assess, record
 from tumorsim.kernels.treat import (
@@ -155,7 +156,7 @@ def simulate_patient(i, cohort, policies, outcomes):
         no_intake(drugs), np.zeros(slots, SLOT),
     )  # fmt: skip
     work = layout.Work(
-        np.zeros(states), np.zeros(states), np.zeros((STAGES, states)), np.zeros(states),
+        np.zeros(states), np.zeros(states), np.zeros((ROWS, states)), np.zeros(states),
         memo, np.zeros(slots, MARK), np.zeros(drugs + products, np.int64),
     )  # fmt: skip
     start(work, patient, policy)
