@@ -77,7 +77,7 @@ def silent_faults(data: TrialData) -> list[str]:
 
 def test_absurd_values_are_reported_by_patient_and_day(study: Study) -> None:
     with pytest.raises(SimulationError, match=r"8 integrations failed\. patient 0 of arm sorafenib: .* at day 0"):
-        run_trial(given(study, "drug", volume=1e-9))
+        run_trial(disease(study, "growth", dead_clearance_rate=1e12))
 
 
 def test_what_is_not_a_number_is_said_to_be_none(study: Study) -> None:

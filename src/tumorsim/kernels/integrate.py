@@ -88,9 +88,9 @@ def fill_absolute_tolerances(atol, lesions, patient):
 
 
 @kernel(borrows=True)
-def drug_modes(at, drug, k):
-    """Modes of a drug between its two volumes, at the clearance it will rise to."""
-    central, peripheral = pharmacology.exit_rates(drug)
+def drug_modes(at, days_on_drug, drug, k):
+    """Modes of a drug between its two volumes, at the clearance of the day."""
+    central, peripheral = pharmacology.exit_rates(days_on_drug, drug)
     isolate(at, DRUG_STATES, k)
     k[FROM_MODES, at], k[FROM_MODES + 1, at + 1] = -central, -peripheral
     exchange(at, 1, drug.intercompartmental_clearance / drug.volume, peripheral, k)
@@ -132,7 +132,7 @@ def first_slopes(t, y, k, spare, lesions, patient):
     for d in range(patient.drugs.shape[0]):
         at = DRUG_STATES * d
         if y[at] != 0.0 or y[at + 1] != 0.0 or slopes[at] != 0.0:
-            drug_modes(at, patient.drugs[d], k)
+            drug_modes(at, t - patient.intake[d].start, patient.drugs[d], k)
             into_modes(y, at, DRUG_STATES, k, NOW)
             leave_over(0, at, DRUG_STATES, k)
     for i in range(products):
@@ -146,27 +146,31 @@ def first_slopes(t, y, k, spare, lesions, patient):
 
 
 @kernel(borrows=True)
+def compartments_from(at, patient):
+    """Number of compartments of the drug or product whose first state is ``at``."""
+    return DRUG_STATES if at < DRUG_STATES * patient.drugs.shape[0] else PRODUCT_STATES
+
+
+@kernel(borrows=True)
 def carry_compartments(stage, h, y, k, y_new, patient):
     """Phase: drugs and effectors in the body at a stage."""
-    first = DRUG_STATES * patient.drugs.shape[0]
-    for at in range(0, first, DRUG_STATES):
+    at, tail = 0, body_width(patient) - BODY_TAIL
+    while at < tail:
+        width = compartments_from(at, patient)
         if k[RATE, at] >= 0.0:
-            carry_modes(stage, NODES[stage], h, y, y_new, at, DRUG_STATES, k)
-    for at in range(first, body_width(patient) - BODY_TAIL, PRODUCT_STATES):
-        if k[RATE, at] >= 0.0:
-            carry_modes(stage, NODES[stage], h, y, y_new, at, PRODUCT_STATES, k)
+            carry_modes(stage, NODES[stage], h, y, y_new, at, width, k)
+        at += width
 
 
 @kernel(borrows=True)
 def keep_what_is_left(stage, k, patient):
     """Phase: slopes of drugs and effectors in the body at a stage, less the decay of their modes."""
-    first = DRUG_STATES * patient.drugs.shape[0]
-    for at in range(0, first, DRUG_STATES):
+    at, tail = 0, body_width(patient) - BODY_TAIL
+    while at < tail:
+        width = compartments_from(at, patient)
         if k[RATE, at] >= 0.0:
-            leave_over(stage, at, DRUG_STATES, k)
-    for at in range(first, body_width(patient) - BODY_TAIL, PRODUCT_STATES):
-        if k[RATE, at] >= 0.0:
-            leave_over(stage, at, PRODUCT_STATES, k)
+            leave_over(stage, at, width, k)
+        at += width
 
 
 @kernel(borrows=True)
@@ -176,15 +180,14 @@ def estimate_errors(h, k, states, patient):
     for i in range(states):
         slope = 71.0 / 57600.0 * k1[i] - 71.0 / 16695.0 * k3[i] + 71.0 / 1920.0 * k4[i]
         error[i] = h * (slope - 17253.0 / 339200.0 * k5[i] + 22.0 / 525.0 * k6[i] - 1.0 / 40.0 * k7[i])
-    first, tail = DRUG_STATES * patient.drugs.shape[0], body_width(patient) - BODY_TAIL
-    for i in range(tail):
-        k[NOW, i] = mode_error(h, k, i) if k[RATE, i] >= 0.0 else 0.0
-    for at in range(0, first, DRUG_STATES):
+    at, tail = 0, body_width(patient) - BODY_TAIL
+    while at < tail:
+        width = compartments_from(at, patient)
         if k[RATE, at] >= 0.0:
-            out_of_modes(error, at, DRUG_STATES, k)
-    for at in range(first, tail, PRODUCT_STATES):
-        if k[RATE, at] >= 0.0:
-            out_of_modes(error, at, PRODUCT_STATES, k)
+            for i in range(at, at + width):
+                k[NOW, i] = mode_error(h, k, i)
+            out_of_modes(error, at, width, k)
+        at += width
 
 
 @kernel(borrows=True)
@@ -282,15 +285,14 @@ def interpolate_all(theta, h, y, y_new, k, inside, patient):
     """Every state at ``t + theta * h`` inside an accepted step."""
     for i in range(y.size):
         inside[i] = interpolate(theta, h, y, y_new, k, i)
-    first, tail = DRUG_STATES * patient.drugs.shape[0], body_width(patient) - BODY_TAIL
-    for i in range(tail):
-        k[NOW, i] = mode_inside(theta, h, k, i) if k[RATE, i] >= 0.0 else 0.0
-    for at in range(0, first, DRUG_STATES):
+    at, tail = 0, body_width(patient) - BODY_TAIL
+    while at < tail:
+        width = compartments_from(at, patient)
         if k[RATE, at] >= 0.0:
-            out_of_modes(inside, at, DRUG_STATES, k)
-    for at in range(first, tail, PRODUCT_STATES):
-        if k[RATE, at] >= 0.0:
-            out_of_modes(inside, at, PRODUCT_STATES, k)
+            for i in range(at, at + width):
+                k[NOW, i] = mode_inside(theta, h, k, i)
+            out_of_modes(inside, at, width, k)
+        at += width
 
 
 @kernel(borrows=True)

@@ -26,9 +26,9 @@ def clearance_now(days_on_drug, drug):
 
 
 @kernel
-def exit_rates(drug):
-    """Rates at which a drug leaves the central and the peripheral volume, 1/day, once its clearance has risen."""
-    central = drug.clearance * (1.0 + drug.clearance_rise) + drug.intercompartmental_clearance
+def exit_rates(days_on_drug, drug):
+    """Rates at which a drug leaves the central and the peripheral volume, 1/day; what saturates aside."""
+    central = clearance_now(days_on_drug, drug) + drug.intercompartmental_clearance
     return central / drug.volume, drug.intercompartmental_clearance / drug.peripheral_volume
 
 
