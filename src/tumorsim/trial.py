@@ -35,8 +35,8 @@ from tumorsim.params.population import Population
 from tumorsim.params.salvage import Salvage
 from tumorsim.variables import VARIABLES, VISITS, TrialData
 
-# keeps every state of 20 patients within 3e-6 of the exact solution (docs/numerics/integrator.md)
-RELATIVE_TOLERANCE = 1e-6
+# keeps every state of 8 patients within 2.4e-6 of the exact solution (docs/numerics/integrator.md)
+RELATIVE_TOLERANCE = 3e-7
 MAX_STEPS = 200_000
 RANGE = 16  # patients a thread takes at once: well under a quarter of a second, so that Ctrl-C is prompt
 MEASURED_AT_VISITS = tuple(v.name for v in VISITS if v.dtype.kind == "f")

@@ -21,7 +21,7 @@ from tumorsim.kernels import integrate, layout
 from tumorsim.scenario import load
 
 REFERENCE = 1e-10
-TOLERANCES = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
+TOLERANCES = (1e-4, 1e-5, 1e-6, 3e-7, 1e-7, 1e-8)
 QUIET_TOLERANCES = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10)
 QUIET_DAYS = 1800.0
 YEARS_ADJUVANT, YEARS_ADVANCED = 9.0, 4.0

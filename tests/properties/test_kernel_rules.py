@@ -101,6 +101,23 @@ def leaves_a_function_uncompiled(tree: ast.Module) -> Iterator[int]:
                 yield node.lineno
 
 
+MAKES_ARRAYS = {"zeros", "empty", "ones", "full", "arange", "copy", "zeros_like", "empty_like", "no_intake"}
+
+
+def borrows_what_it_makes(tree: ast.Module) -> Iterator[int]:
+    """A kernel that counts no references would never free an array of its own."""
+    for node in tree.body:
+        if not isinstance(node, ast.FunctionDef) or "borrows" not in " ".join(
+            ast.unparse(mark) for mark in node.decorator_list
+        ):
+            continue
+        for call in ast.walk(node):
+            if isinstance(call, ast.Call):
+                called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+                if called in MAKES_ARRAYS:
+                    yield call.lineno
+
+
 KERNELS = [path for path in COMPILED if path != POLICY]
 LAWS = [path for path in KERNELS if path.name not in ("layout.py", "tissue.py", "__init__.py")]
 RULES: list[tuple[Rule, list[Path], str]] = [
@@ -111,6 +128,7 @@ RULES: list[tuple[Rule, list[Path], str]] = [
     (draws_without_a_named_stream, sorted(SOURCE.rglob("*.py")), "random.uniform(seed, 12, patient, 0, 0)"),
     (imports_the_compiler, [p for p in sorted(SOURCE.rglob("*.py")) if p != POLICY], "from numba import njit"),
     (imports_more_than_a_kernel_may, KERNELS, "import scipy.special"),
+    (borrows_what_it_makes, KERNELS, "@kernel(borrows=True)\ndef waste():\n    return np.zeros(3)"),
     (leaves_a_function_uncompiled, LAWS, "def law(x):\n    return x"),
 ]
 
