@@ -12,7 +12,7 @@ from tumorsim.kernels.network import Sprouts
 from tumorsim.lattice.crew import ONE, Crew
 
 Counts = NDArray[np.int64]
-ROW = 10  # voxels that are as much work as one row
+ROW = 4  # voxels that are as much work as one row
 
 
 def recruit_lymphocytes(
