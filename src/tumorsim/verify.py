@@ -67,7 +67,8 @@ def verify(path: Path | str, seconds: float | None = None, memory: int | None = 
     path
         The file.
     seconds
-        Time allowed; by default 60 s and another second for every 5 MB.
+        Time allowed; by default 60 s and another second for every 500 kB: a large file that shrank well takes long
+        to look through on a busy machine, and is not to be taken for one that hangs.
     memory
         Bytes of address space allowed; by default half of the machine's memory, at
         least 2 GiB.
@@ -79,7 +80,7 @@ def verify(path: Path | str, seconds: float | None = None, memory: int | None = 
     """
     path = Path(path)
     size = path.stat().st_size if path.is_file() else 0
-    seconds = 60.0 + size / 5e6 if seconds is None else seconds
+    seconds = 60.0 + size / 5e5 if seconds is None else seconds
     if memory is None:
         known = machine_memory()
         memory = max(MINIMUM_MEMORY, int(known / 2.0)) if math.isfinite(known) else MINIMUM_MEMORY
