@@ -85,7 +85,7 @@ def test_many_problems_are_printed_once_each_and_cut():
         ("a: !!int 1", 'f.yaml:1:4 tags ("!") are refused; write the plain value'),
         ("a: ! 1", 'f.yaml:1:4 tags ("!") are refused; write the plain value'),
         ("a: !x [1]", 'f.yaml:1:4 tags ("!") are refused; write the plain value'),
-        ("%TAG ! tag:x,2000:\n---\na: 1", "f.yaml:2:1 directives (%YAML, %TAG) are refused; remove the line"),
+        ("%TAG ! tag:x,2000:\n---\na: 1", "f.yaml:1:1 directives (%YAML, %TAG) are refused; remove the line"),
         ("a: 1\n---\nb: 1", 'f.yaml:2:1 a second document ("---") is refused; one file holds one scenario'),
         ("<<: {a: 1}", 'f.yaml:1:1 merge keys ("<<") are refused; use extends'),
         ("a: 1\nb: 2\na: 3", 'f.yaml:3:1 the key "a" stands twice, first in line 1; remove one'),
