@@ -3,15 +3,35 @@
 import numpy as np
 import pytest
 
-from tumorsim.kernels.integrate import COUPLING, NODES, error_norm
+from tumorsim.kernels import decay, integrate, layout
+from tumorsim.kernels.integrate import NODES, combine, error_norm
 
-A = np.zeros((7, 7))
-A[:, :6] = COUPLING
+
+def coupling():
+    """Each row as a stage applies it: where unit slopes take a state of zero in a step of one."""
+    found = np.zeros((7, 7))
+    for stage in range(1, 7):
+        slopes = np.zeros((7, 7))
+        np.fill_diagonal(slopes, 1.0)
+        combine(stage, 1.0, np.zeros(7), slopes, found[stage])
+    return found
+
+
+A = coupling()
 WEIGHTS = A[6]
 
 
 def test_each_row_adds_up_to_its_node():
-    np.testing.assert_allclose(COUPLING.sum(axis=1), NODES, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(A.sum(axis=1), NODES, rtol=0, atol=1e-14)
+
+
+def test_modes_have_the_same_tableau_where_nothing_decays():
+    """The weights of a mode at a rate of zero, at every inner stage and at the end."""
+    slopes = np.zeros((decay.ROWS, 7))
+    slopes[:7] = np.eye(7)
+    for stage in range(1, 6):
+        found = [decay.mode_at_stage(stage, NODES[stage], 1.0, slopes, i) for i in range(7)]
+        np.testing.assert_allclose(found, A[stage], rtol=0, atol=1e-12)
 
 
 def test_the_last_row_is_of_fifth_order():
@@ -26,10 +46,18 @@ def test_the_last_row_is_of_fifth_order():
     assert pytest.approx(1 / 120, abs=1e-14) == WEIGHTS @ A @ A @ A @ NODES
 
 
+NOBODY = layout.Patient(
+    np.zeros(1, layout.TRAITS)[0], np.zeros(0, layout.DRUG), np.zeros(0, layout.PRODUCT),
+    np.zeros(0, layout.PROCEDURE), np.zeros(0, layout.INTAKE), np.zeros(1, layout.SLOT),
+)  # fmt: skip
+
+
 def error_of(stage_values):
-    """The norm of one state with a tolerance of 1e-6 that does not depend on it."""
-    k = np.array(stage_values, dtype=float)[:, None]
-    return error_norm(1.0, np.zeros(1), np.zeros(1), k, np.full(1, 1e-6), 1e-6) * 1e-6
+    """The norm of one plain state with a tolerance of 1e-6 that does not depend on it."""
+    k = np.zeros((decay.ROWS, 1))
+    k[:7, 0] = stage_values
+    integrate.estimate_errors(1.0, k, 1, NOBODY)
+    return error_norm(np.zeros(1), np.zeros(1), k, np.full(1, 1e-6), 1e-6) * 1e-6
 
 
 def test_the_error_is_that_of_the_fourth_order_pair():

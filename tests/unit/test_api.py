@@ -12,7 +12,7 @@ import pytest
 import tumorsim as ts
 from tumorsim.api import default_threads, replay, run
 from tumorsim.scenario import load
-from tumorsim.trial import run_trial
+from tumorsim.trial import simulate_patients
 
 ADJUVANT = "scenarios/hcc_adjuvant_cik_rct.yaml"
 
@@ -75,8 +75,8 @@ def test_plot_gives_a_figure(result: ts.Result) -> None:
 
 def test_replay_is_equal_and_finds_a_change(result: ts.Result, monkeypatch: pytest.MonkeyPatch) -> None:
     assert replay(result.path, threads=1) == []
-    loose = partial(run_trial, relative_tolerance=1e-5)
-    monkeypatch.setattr("tumorsim.trial.run_trial", loose)
+    loose = partial(simulate_patients, relative_tolerance=1e-5)
+    monkeypatch.setattr("tumorsim.blocks.simulate_patients", loose)
     assert any("death_time" in line for line in replay(result.path, threads=1))
 
 

@@ -214,3 +214,10 @@ def test_wrong_names_are_explained():
     with pytest.raises(ValueError, match="pfs is no end point of an adjuvant trial; those are os, css, rfs"):
         outcome(data, "pfs", 0)
     assert outcome(data, "rfs", "cik").n == 4
+
+
+def test_times_that_a_rounding_error_keeps_apart_are_one():
+    """Twins in two arms who die of the same cause: neither may go first by the last digit."""
+    days = [272.2491493595261, 272.2491493595255, 272.2491513]
+    found = outcome(trial(death_time=days, death_cause=[OTHER] * 3), "os", 0)
+    assert found.time[0] == found.time[1] < found.time[2]

@@ -23,6 +23,9 @@ BoolArray = NDArray[np.bool_]
 Censoring = Literal["last_assessment", "follow_up"]
 
 CENSORED, EVENT, COMPETING, LEFT_OUT = 0, 1, 2, -1
+SAME_TIME_DECIMALS = 6
+"""Of days, to which times of events are taken: twins who die of the same cause in two arms die a rounding error apart, and which
+of them goes first would decide what a Cox model makes of the pair. R's survival package has ``timefix`` for it."""
 TUMOUR = CAUSES.index("tumour")
 
 
@@ -109,7 +112,7 @@ def overall_survival(data: TrialData, arm: int, censoring: Censoring = "last_ass
     end, included = follow_up(data, arm)
     death = _seen(_floats(data, "death_time", arm), end)
     dead = np.isfinite(death)
-    return Survival(np.where(dead, death, end), dead.astype(np.int64), included)
+    return Survival(np.where(dead, _tied(death), end), dead.astype(np.int64), included)
 
 
 def cancer_specific_survival(data: TrialData, arm: int, censoring: Censoring = "last_assessment") -> Survival:
@@ -173,7 +176,12 @@ def _progression(
     event = np.where(np.isfinite(progressed_at) & (progressed_at <= died_at), EVENT, CENSORED)
     event = np.where((event == CENSORED) & np.isfinite(died_at), COMPETING, event)
     free = last_assessment(data, arm, end) if censoring == "last_assessment" else end
-    return np.where(event == CENSORED, free, np.minimum(progressed_at, died_at)), event, included
+    return np.where(event == CENSORED, free, _tied(np.minimum(progressed_at, died_at))), event, included
+
+
+def _tied(time: FloatArray) -> FloatArray:
+    """Times that a rounding error keeps apart made equal."""
+    return np.round(time, SAME_TIME_DECIMALS)
 
 
 def _seen(time: FloatArray, end: FloatArray) -> FloatArray:
