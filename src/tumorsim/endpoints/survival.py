@@ -24,8 +24,8 @@ Censoring = Literal["last_assessment", "follow_up"]
 
 CENSORED, EVENT, COMPETING, LEFT_OUT = 0, 1, 2, -1
 SAME_TIME_DECIMALS = 6
-"""Of days, to which times of events are taken: twins who die of the same cause in two arms die a rounding error apart, and which
-of them goes first would decide what a Cox model makes of the pair. R's survival package has ``timefix`` for it."""
+"""Of days, to which times of events are taken: twins who die of the same cause in two arms die a rounding error apart,
+and which of them goes first would decide what a Cox model makes of the pair. R's survival package has ``timefix``."""
 TUMOUR = CAUSES.index("tumour")
 
 
