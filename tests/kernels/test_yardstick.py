@@ -87,7 +87,7 @@ def test_fields_agree_to_rounding(side: int) -> None:
 
 @pytest.mark.medium
 @pytest.mark.usefixtures("_gcc")
-def test_patients_take_the_same_steps_to_the_same_states() -> None:
+def test_patients_come_to_the_same_states() -> None:
     given = yardstick.courses(3, 0)  # fewer than lanes
     made = given.made
     drugs, products = made.cohort.drugs.shape[1], made.cohort.products.shape[1]
@@ -105,8 +105,9 @@ def test_patients_take_the_same_steps_to_the_same_states() -> None:
     outcomes = yardstick.empty(made)
     made.policy["relative_tolerance"] = yardstick.RELATIVE_TOLERANCE
     yardstick.simulate_batch(made.cohort, made.policy, outcomes, 0, given.patients)
-    for found in steps:
-        assert math.isclose(found, outcomes.event["steps"].sum(), rel_tol=1e-3)
+    # C takes all states through its stages, ours carries those of the body by their modes
+    assert math.isclose(*steps, rel_tol=1e-3)
+    assert min(steps) > 2.0 * outcomes.event["steps"].sum()
 
 
 @pytest.mark.medium

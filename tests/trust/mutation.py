@@ -32,7 +32,7 @@ LANES = 2
 NONE = -1  # in place of the number of a fault
 SKIPPED = frozenset({"_jit.py", "layout.py", "__init__.py"})  # no law in them
 
-PRELOAD = "import numpy, numba, h5py, scipy.stats, scipy.special, pydantic, pint, ruamel.yaml, hypothesis, pytest"
+PRELOAD = "import numpy, numba, h5py, scipy.stats, scipy.special, pydantic, pint, yaml, hypothesis, pytest"
 
 Tests = dict[str, dict[str, Any]]
 
@@ -59,7 +59,7 @@ def tests_of(mutant: Mutant, tests: Tests) -> list[str]:
     calling = [
         (test["seconds"], name)
         for name, test in tests.items()
-        if any(call == wanted if mutant.function else call.startswith(wanted) for call in test["calls"])
+        if any(call == wanted if mutant.function else call.startswith(wanted) for call in test.get("calls", ()))
     ]
     chosen, spent = [], 0.0
     for seconds, name in sorted(calling):
