@@ -65,7 +65,7 @@ class Long(studies.Sweep):
         .replace("7 month", "4 month").replace("(6 month)", "(3 month)")
     )  # fmt: skip
     workers, batch = 2, 10
-    rehearsals = 1
+    rehearsals = 2  # the first may compile, and kills would then come too late
 
 
 def _kills(study: type[studies.Study]) -> Callable[[Path, int], Measured]:
