@@ -136,7 +136,7 @@ def test_the_density_of_vessels_follows_the_patient_model() -> None:
 
     def rates(n: float) -> tuple[float, float]:
         gain = network.sprouting_rate(free * unit / n, n / unit, 2410.0, p)
-        return n * gain, n * network.loss_rate(0.0, 0.0, n / unit, volume, p)
+        return n * gain, n * network.loss_rate(0.0, 0.0, n / unit, network.regression_rate(volume, p), p)
 
     def change(_: float, y: Any) -> list[float]:
         """Capacity of the patient model; variance of the number of vessels about it (van Kampen's expansion)."""

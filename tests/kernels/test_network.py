@@ -231,17 +231,18 @@ def test_each_clone_calls_with_its_own_axis() -> None:
 def test_capacity_acts_through_the_density_of_the_patient_model() -> None:
     """Eqs N2, N6: what V5 does to K, V1 does to the density; at most 2, and there nothing changes it."""
     p, volume = make_rules().patient.traits.vessels, 30.0
+    regressing = network.regression_rate(volume, p)
     for capacity in (0.1, 0.5, 1.0, 4.0, 50.0):  # of one cell
         density = vessels.vascular_density(1.0, capacity)
         change = vessels.capacity_change(0.7, capacity, volume, 2000.0, 0.0, p)
         ahead = vessels.vascular_density(1.0, capacity + 1e-6 * change)
         gain = network.sprouting_rate(0.7 / density, density, 2000.0, p)
-        loss = network.loss_rate(0.0, 0.0, density, volume, p)
+        loss = network.loss_rate(0.0, 0.0, density, regressing, p)
         assert density * (gain - loss) == pytest.approx((ahead - density) / 1e-6, rel=1e-4)
     for cells, fed, expected in ((0.0, 0.0, 2.0), (0.0, 5.0, 2.0), (1.0, 5.0, 2.0), (4.0, 5.0, 1.25), (4.0, 0.0, 0.0)):
         assert calls.local_density(cells, fed) == expected
     assert network.sprouting_rate(3.0, 2.0, 2000.0, p) == 0.0
-    assert network.loss_rate(0.0, 0.0, 2.0, volume, p) == 0.0
-    assert network.loss_rate(0.0, 1.0, 2.0, volume, p) == pytest.approx(p.embolised_loss_rate)
-    assert network.loss_rate(1.0, 0.0, 2.0, volume, p) == 0.0, "vessels that live on no tumour are not pruned"
+    assert network.loss_rate(0.0, 0.0, 2.0, regressing, p) == 0.0
+    assert network.loss_rate(0.0, 1.0, 2.0, regressing, p) == pytest.approx(p.embolised_loss_rate)
+    assert network.loss_rate(1.0, 0.0, 2.0, regressing, p) == 0.0, "vessels that live on no tumour are not pruned"
     assert [network.living_on_tumour(density) for density in (0.0, 0.9, 1.0, 1.5, 2.0)] == [1.0, 1.0, 1.0, 0.5, 0.0]

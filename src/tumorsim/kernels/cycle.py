@@ -39,10 +39,14 @@ from tumorsim.kernels.random import (
     STREAM_CLEARANCE,
     STREAM_MUTATION,
     STREAM_TUMOUR_CELL,
+    even_words,
     philox,
     to_unit,
 )
 
+# Voxels whose cells draw at a time: what they draw stays in the first-level cache.
+BATCH = 512
+LANES = 8  # numbers worked out side by side at most
 # Words of a living cell's block.
 EVENT_WORD, WAY_WORD, CHANGE_WORD, PRIORITY_WORD = 0, 1, 2, 3
 # Events that compete for a cell; the deaths among them have the numbers of `lattice.FATES`.
@@ -223,6 +227,16 @@ def living_if_quiet(kinds, fates, killed):
     return -1 if busy != 0 else alive
 
 
+@kernel
+def living_of(cells, keys, kind, ident, begin, end):
+    """Voxels of the tumour cells from ``begin`` to ``end`` (exclusive), and their ids; returns how many."""
+    living = 0
+    for voxel in range(begin, end):
+        cells[living], keys[living] = voxel, ident[voxel]
+        living += int(kind[voxel] == TUMOUR)
+    return living
+
+
 @kernel(entry=True)
 def decide_cells(state, clock, rules, fates, first, last):
     """Phase: what each living cell of planes ``first`` to ``last`` (exclusive) does in this step (eqs S2, S5-S7).
@@ -251,32 +265,34 @@ def decide_cells(state, clock, rules, fates, first, last):
     switches, regains = changes * clock.dt, (changes + tissue.signals.mhc_restoration_rate) * clock.dt
     intent[first * plane : last * plane] = NO_WAY
     fates[first * plane : last * plane] = ALIVE
-    for z in range(first, last):
-        for y in range(grid.ny):
-            for x in range(grid.nx):
-                voxel = (z * grid.ny + y) * grid.nx + x
-                if kind[voxel] != TUMOUR:
-                    continue
+    cells, keys = np.empty(BATCH + LANES, np.int64), np.zeros(BATCH + LANES, np.uint64)
+    event_words, change_words = np.empty(BATCH + LANES, np.uint64), np.empty(BATCH + LANES, np.uint64)
+    for begin in range(first * plane, last * plane, BATCH):
+        living = living_of(cells, keys, kind, ident, begin, min(begin + BATCH, last * plane))
+        drawing = (living + LANES - 1) // LANES * LANES  # the last ones are drawn in vain, but as fast as the others
+        even_words(event_words, change_words, clock.seed, STREAM_TUMOUR_CELL, keys[:drawing], clock.step)
+        for i in range(living):
+            event_draw, change_draw, voxel = to_unit(event_words[i]), to_unit(change_words[i]), cells[i]
+            # nothing happens to most cells, whatever their rates; oxygen and traits are looked up for the others
+            hypoxic = event_draw < ends_hypoxic and (event_draw < ends or oxygen[voxel] < necrosis_oxygen)
+            low = change_draw < regains and (change_draw < switches or traits[voxel] & MHC_LOW != 0)
+            if not (hypoxic or low):
+                continue
+            z, y, x = place_of(voxel, grid)
+            block = block_of(z, y, x, grid)
+            effects, own = effects_at(local_effects, block), traits[voxel]
+            rates = event_rates(own, oxygen[voxel], levels[block], effects, host, tissue, depot)
+            event = first_event(event_draw, rates, clock.dt)
+            if event > DIVISION:
+                fates[voxel] = event
+                continue
+            if event == DIVISION:
                 words = philox(clock.seed, STREAM_TUMOUR_CELL, ident[voxel], clock.step, 0)
-                event_draw, change_draw = to_unit(words[EVENT_WORD]), to_unit(words[CHANGE_WORD])
-                # nothing happens to most cells, whatever their rates; oxygen and traits are looked up for the others
-                hypoxic = event_draw < ends_hypoxic and (event_draw < ends or oxygen[voxel] < necrosis_oxygen)
-                low = change_draw < regains and (change_draw < switches or traits[voxel] & MHC_LOW != 0)
-                if not (hypoxic or low):
-                    continue
-                block = block_of(z, y, x, grid)
-                effects, own = effects_at(local_effects, block), traits[voxel]
-                rates = event_rates(own, oxygen[voxel], levels[block], effects, host, tissue, depot)
-                event = first_event(event_draw, rates, clock.dt)
-                if event > DIVISION:
-                    fates[voxel] = event
-                    continue
-                if event == DIVISION:
-                    intent[voxel] = free_way(to_unit(words[WAY_WORD]), z, y, x, kind, load, grid)
-                rates_of_change = change_rates(own, interferon[block], effects, host, tissue)
-                change = first_event(change_draw, rates_of_change, clock.dt)
-                if change >= 0:
-                    fates[voxel] = SWITCHES + change
+                intent[voxel] = free_way(to_unit(words[WAY_WORD]), z, y, x, kind, load, grid)
+            rates_of_change = change_rates(own, interferon[block], effects, host, tissue)
+            change = first_event(change_draw, rates_of_change, clock.dt)
+            if change >= 0:
+                fates[voxel] = SWITCHES + change
 
 
 @kernel(entry=True)

@@ -69,12 +69,18 @@ def living_on_tumour(density):
 
 
 @kernel
-def loss_rate(occupancy, embolised, density, volume, p):
+def regression_rate(volume, p):
+    """Regression of capacity, 1/day (eq. V5), in a tumour of ``volume`` mL: the same for all its vessels."""
+    return -vessels.capacity_change(0.0, 1.0, volume, 0.0, 0.0, p)
+
+
+@kernel
+def loss_rate(occupancy, embolised, density, regressing, p):
     """Hazard of a vessel voxel, 1/day (eq. N2): pruning, and the regression of capacity (eq. V5) at this density.
 
-    ``embolised`` is 0 or 1, ``volume`` that of the tumour, mL.
+    ``embolised`` is 0 or 1, ``regressing`` is the `regression_rate`.
     """
-    regression = -vessels.capacity_change(0.0, 1.0, volume, 0.0, 0.0, p) * 0.5 * (2.0 - density)
+    regression = regressing * 0.5 * (2.0 - density)
     closed = -vessels.capacity_change(0.0, 1.0, 0.0, 0.0, embolised, p)
     pruning = p.pruning_rate * vessels.pruning_excess(occupancy, p) * living_on_tumour(density)
     return pruning + regression + closed
@@ -114,7 +120,7 @@ def age_vessels(table, kind, effects, grid, calls, volume, clock, p, first, last
     """
     voxel, maturity, flow = table.voxel, table.maturity, table.state
     ident, segment = table.ident, table.segment
-    reopening = hazard_to_probability(p.recanalisation_rate, clock.dt)
+    reopening, regressing = hazard_to_probability(p.recanalisation_rate, clock.dt), regression_rate(volume, p)
     for row in range(first, last):
         if flow[row] == LOST:
             continue
@@ -123,7 +129,7 @@ def age_vessels(table, kind, effects, grid, calls, volume, clock, p, first, last
         maturity[row] = aged_maturity(maturity[row], occupancy, clock.dt, p)
         embolised = 1.0 if flow[row] == EMBOLISED else 0.0
         density = calls[z // CALL_CUBE, y // CALL_CUBE, x // CALL_CUBE, 0]
-        rate = loss_rate(occupancy, embolised, density, volume, p)
+        rate = loss_rate(occupancy, embolised, density, regressing, p)
         draw = uniform(clock.seed, STREAM_VESSEL, ident[row], clock.step, LOSS)
         if draw < rate * clock.dt and draw < hazard_to_probability(rate, clock.dt):  # the former is the larger
             flow[row] = LOST
@@ -229,6 +235,15 @@ class Sprouts(NamedTuple):
     wanted: NDArray[np.int32]  # voxel, or NOBODY
     priority: NDArray[np.uint64]
     branches: NDArray[np.uint8]  # 1: the sprout begins a segment of its own
+
+
+@kernel(entry=True)
+def mark_segments(marks, table, count, present):
+    """Write the segments of the vessels in rows below ``count`` into ``marks`` (voxel,), or NOBODY if not ``present``."""
+    voxel, segment, flow = table.voxel, table.segment, table.state
+    for row in range(count):
+        if flow[row] != LOST:
+            marks[voxel[row]] = segment[row] if present else NOBODY
 
 
 @kernel(entry=True)

@@ -56,6 +56,7 @@ _MULTIPLIER_1 = np.uint64(0xCA5A826395121157)
 _WEYL_0 = np.uint64(0x9E3779B97F4A7C15)
 _WEYL_1 = np.uint64(0xBB67AE8584CAA73B)
 _SHIFT12 = np.uint64(12)
+_LOW_HALF, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 _TO_UNIT = 1.0 / 4503599627370496.0  # 2**-52
 ROUNDS = 10
 
@@ -80,6 +81,41 @@ def philox(seed, stream, patient, occasion, item):
         k0 = k0 + _WEYL_0
         k1 = k1 + _WEYL_1
     return c0, c1, c2, c3
+
+
+@kernel
+def product_of_halves(low, high, b):
+    """As `wide_product`, of a multiplier given as its halves: the compiler makes vector code of it."""
+    b_low, b_high = b & _LOW_HALF, b >> _HALF
+    lowest = low * b_low
+    middle = low * b_high + (lowest >> _HALF)
+    rest = high * b_low + (middle & _LOW_HALF)
+    return high * b_high + (middle >> _HALF) + (rest >> _HALF), (rest << _HALF) | (lowest & _LOW_HALF)
+
+
+@kernel
+def one_round(c0, c1, c2, c3, k0, k1):
+    """Counter after one round."""
+    h0, l0 = product_of_halves(_MULTIPLIER_0 & _LOW_HALF, _MULTIPLIER_0 >> _HALF, c0)
+    h1, l1 = product_of_halves(_MULTIPLIER_1 & _LOW_HALF, _MULTIPLIER_1 >> _HALF, c2)
+    return h1 ^ c1 ^ k0, l1, h0 ^ c3 ^ k1, l0
+
+
+@kernel(entry=True)
+def even_words(first, third, seed, stream, patients, occasion):
+    """The first and the third word of `philox` for many numbers, item 0, several side by side.
+
+    ``first``, ``third`` and ``patients`` are (n,) uint64. Half of the time of as many calls.
+    """
+    start, none = np.uint64(occasion), np.uint64(0)
+    for i in range(patients.size):
+        k0, k1 = np.uint64(seed), np.uint64(stream)
+        c0, c1, c2, c3 = patients[i] + np.uint64(1), start, none, none
+        for _ in range(ROUNDS):
+            c0, c1, c2, c3 = one_round(c0, c1, c2, c3, k0, k1)
+            k0 = k0 + _WEYL_0
+            k1 = k1 + _WEYL_1
+        first[i], third[i] = c0, c2
 
 
 @kernel

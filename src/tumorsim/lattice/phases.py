@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorsim.kernels import calls, contact, motility, network
-from tumorsim.kernels.lattice import LOST, NOBODY, Clock, Rules, State
+from tumorsim.kernels.lattice import NOBODY, Clock, Rules, State
 from tumorsim.kernels.motility import Bids
 from tumorsim.kernels.network import Sprouts
 from tumorsim.lattice.crew import ONE, Crew
@@ -178,14 +178,12 @@ def sprout_vessels(
     """
     table = state.vessels
     heard = calls.heard_calls(cells, table, count, state.grid, float(rules.tissue.network.cells_per_vessel))
-    here = np.flatnonzero(table.state[:count] != LOST)
-    places = table.voxel[here]
     if marks is None:
         marks = np.full(state.voxels.kind.size, NOBODY, np.int32)
-    marks[places] = table.segment[here]
+    network.mark_segments(marks, table, count, True)
     sprouts = Sprouts(np.empty(count, np.int32), np.empty(count, np.uint64), np.empty(count, np.uint8))
     crew.run(network.propose_sprouts, count, sprouts, state, marks, heard, clock, rules, voxels=ROW * count)
-    marks[places] = NOBODY
+    network.mark_segments(marks, table, count, False)
     maturity = float(rules.patient.traits.vessels.baseline_maturity)
     used, ident, segment = network.settle_sprouts(
         table, state.voxels.kind, count, next_ident, next_segment, sprouts, maturity, clock.step

@@ -311,7 +311,8 @@ class SpatialModel:
         voxels = size_of(state.grid)
         crew.run(cycle.decide_cells, planes, state, clock, self.rules, self._fates, voxels=voxels)
         # whoever is killed in this step does not divide in it
-        state.voxels.intent[self._killed > 0] = lattice.NO_WAY
+        intent = state.voxels.intent
+        np.multiply(intent, (self._killed == lattice.ALIVE).view(np.uint8), out=intent)  # NO_WAY is zero
         cells, grid, traits = state.voxels, state.grid, self.rules.patient.traits
         crew.run(cycle.place_daughters, planes, cells, grid, clock, self._winners, self._counts, voxels=voxels)
         born = int(self._counts.sum())
@@ -333,7 +334,7 @@ class SpatialModel:
 
     def _change_vessels(self) -> None:
         """Phase: vessels mature, are pruned, regress, reopen and sprout."""
-        tumour = np.count_nonzero(self.state.voxels.kind == lattice.TUMOUR)
+        tumour = self._tally[:, lattice.ALIVE].sum()  # of this step
         volume = self.weight * tumour / float(self.plan.traits[0]["growth"]["cell_density"])
         closed = self._embolised()
         cells, effects, grid = self.state.voxels, self.state.fields.effects, self.state.grid
