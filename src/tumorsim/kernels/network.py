@@ -239,7 +239,7 @@ class Sprouts(NamedTuple):
 
 @kernel(entry=True)
 def mark_segments(marks, table, count, present):
-    """Write the segments of the vessels in rows below ``count`` into ``marks`` (voxel,), or NOBODY if not ``present``."""
+    """Write the segments of the vessels in rows below ``count`` into ``marks`` (voxel,); NOBODY if not ``present``."""
     voxel, segment, flow = table.voxel, table.segment, table.state
     for row in range(count):
         if flow[row] != LOST:
