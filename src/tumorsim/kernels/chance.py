@@ -58,6 +58,8 @@ def poisson_count(u, mean):
 
     Source: Devroye 1986, Non-Uniform Random Variate Generation, ch. X.3.2.
     """
+    if u <= 1.0 - mean:  # the probability of none is above this, and most draws are spared the exponential
+        return 0
     if mean > POISSON_AT_MOST:
         return max(0, math.floor(mean + math.sqrt(mean) * standard_normal_quantile(u) + 0.5))
     probability = math.exp(-mean)

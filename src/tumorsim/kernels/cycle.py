@@ -218,13 +218,13 @@ def any_set(row):
 
 
 @kernel
-def living_if_quiet(kinds, fates, killed):
-    """Tumour cells of a row; -1 if something happens in it."""
+def count_living(kinds, fates, killed):
+    """Tumour cells of a row, and whether anything happens in it."""
     alive, busy = 0, 0
     for i in range(kinds.size):
         alive += int(kinds[i] == TUMOUR)
         busy |= fates[i] | killed[i] | int(kinds[i] == DEAD)
-    return -1 if busy != 0 else alive
+    return alive, busy != 0
 
 
 @kernel
@@ -395,24 +395,22 @@ def settle_cells(voxels, lineage, grid, clock, clearance_rate, fates, killed, ta
     tally[first:last] = 0
     for start in range(first * plane, last * plane, nx):
         end_of_row, z = start + nx, start // plane
-        alive = living_if_quiet(kind[start:end_of_row], fates[start:end_of_row], killed[start:end_of_row])
-        if alive >= 0:
-            tally[z, ALIVE] += alive
+        alive, busy = count_living(kind[start:end_of_row], fates[start:end_of_row], killed[start:end_of_row])
+        tally[z, ALIVE] += alive
+        if not busy:
             continue
         for voxel in range(start, end_of_row):
-            if kind[voxel] == TUMOUR:
-                end = min(int(killed[voxel]), BY_PRODUCT) if killed[voxel] else int(fates[voxel])
-                cell = ident[voxel]
-                if end == ALIVE or end >= SWITCHES:
-                    if end != ALIVE:
-                        traits[voxel] = changed(traits[voxel], end)
-                        last_clone[cell] = traits[voxel]
-                    end = ALIVE
+            if fates[voxel] | killed[voxel] != 0 and kind[voxel] == TUMOUR:
+                end, cell = min(int(killed[voxel]), BY_PRODUCT) if killed[voxel] else int(fates[voxel]), ident[voxel]
+                if end >= SWITCHES:
+                    traits[voxel] = changed(traits[voxel], end)
+                    last_clone[cell] = traits[voxel]
                 else:
                     # who dies in turnover is gone within hours, and leaves no dead in the patient model either
                     kind[voxel] = STROMA if end == BY_TURNOVER else DEAD
                     death[cell], fate[cell], last_clone[cell] = clock.step, end, traits[voxel]
-                tally[z, end] += 1
+                    tally[z, ALIVE] -= 1
+                    tally[z, end] += 1
             elif kind[voxel] == DEAD:
                 words = philox(clock.seed, STREAM_CLEARANCE, voxel, clock.step, 0)
                 if to_unit(words[0]) < cleared:

@@ -260,13 +260,12 @@ def correct(c, h, level, first, last):
 def cycle_below(c, h, level, sweeps):
     """One V-cycle from ``level`` down to the deepest, a single voxel, and back."""
     deepest = h.shape.shape[0] - 1
-    for lower in range(level, deepest):
-        for _ in range(sweeps):
-            smooth(c, h, lower, 0, h.shape[lower, Z])
-        restrict(c, h, lower, 0, h.shape[lower + 1, Z])
-    smooth(c, h, deepest, 0, 1)
-    for k in range(deepest - level):
-        upper = deepest - 1 - k
-        correct(c, h, upper, 0, h.shape[upper, Z])
-        for _ in range(sweeps):
-            smooth(c, h, upper, 0, h.shape[upper, Z])
+    turn = deepest - level
+    for k in range(2 * turn + 1):  # one call of each phase: the compiler makes them part of this kernel, call by call
+        here = level + k if k <= turn else deepest - (k - turn)
+        if k > turn:
+            correct(c, h, here, 0, h.shape[here, Z])
+        for _ in range(sweeps if here < deepest else 1):
+            smooth(c, h, here, 0, h.shape[here, Z])
+        if k < turn:
+            restrict(c, h, here, 0, h.shape[here + 1, Z])
