@@ -24,12 +24,14 @@ def test_words_are_those_of_numpy(seed: int, stream: int, patient: int, occasion
     assert random.philox(seed, stream, patient, occasion, item) == tuple(expected)
 
 
-@given(WORD, st.integers(0, 2**31), st.lists(WORD, max_size=40), WORD)
+@given(WORD, st.integers(0, 2**31), st.lists(WORD, max_size=40), WORD, WORD)
 @settings(max_examples=100, deadline=None)
-def test_words_drawn_side_by_side_are_the_same(seed: int, stream: int, patients: list[int], occasion: int) -> None:
-    first, third = np.zeros((2, len(patients)), np.uint64)
-    random.even_words(first, third, np.uint64(seed), stream, np.array(patients, np.uint64), occasion)
-    one_by_one = [random.philox(np.uint64(seed), stream, patient, occasion, 0) for patient in patients]
+def test_words_drawn_side_by_side_are_the_same(
+    seed: int, stream: int, patients: list[int], occasion: int, item: int
+) -> None:
+    key = np.uint64(seed)
+    first, third = random.even_words(key, stream, np.array(patients, np.int64), occasion, item)
+    one_by_one = [random.philox(key, stream, patient, occasion, item) for patient in patients]
     assert list(zip(first, third, strict=True)) == [(words[0], words[2]) for words in one_by_one]
 
 

@@ -212,6 +212,7 @@ def meet_fates(state, bids, clock, rules, first, last):
     bits, priority = state.voxels.traits, bids.priority
     oxygen, vegf, suppressors, effects = fields.oxygen, fields.vegf, fields.suppressors, fields.effects
     tissue, patient = rules.tissue, rules.patient
+    event_words, _ = random.even_words(clock.seed, random.STREAM_CONTACT, idents[first:last], clock.step, FATE)
     for row in range(first, last):
         goal[row], way[row] = NOBODY, NO_WAY
         if states[row] == GONE:
@@ -225,10 +226,10 @@ def meet_fates(state, bids, clock, rules, first, last):
             around = (oxygen[voxel], vegf[at], suppressors[at], effects[at, EFFECTORS], effects[at, OPSONISATION])
             kill = killing_rate(kinds[row], int(bits[voxel]), around, tissue, patient)
             rates = (kill, tissue.contact.release_rate, exhaustion, death)
-        words = random.philox(clock.seed, random.STREAM_CONTACT, idents[row], clock.step, FATE)
-        event = first_event(random.to_unit(words[0]), rates, clock.dt)
+        event = first_event(random.to_unit(event_words[row - first]), rates, clock.dt)
         way[row] = 1 + event
         if event == KILL:
+            words = random.philox(clock.seed, random.STREAM_CONTACT, idents[row], clock.step, FATE)
             goal[row], priority[row] = targets[row], words[1]
 
 

@@ -265,12 +265,11 @@ def decide_cells(state, clock, rules, fates, first, last):
     switches, regains = changes * clock.dt, (changes + tissue.signals.mhc_restoration_rate) * clock.dt
     intent[first * plane : last * plane] = NO_WAY
     fates[first * plane : last * plane] = ALIVE
-    cells, keys = np.empty(BATCH + LANES, np.int64), np.zeros(BATCH + LANES, np.uint64)
-    event_words, change_words = np.empty(BATCH + LANES, np.uint64), np.empty(BATCH + LANES, np.uint64)
+    cells, keys = np.empty(BATCH + LANES, np.int64), np.zeros(BATCH + LANES, np.int64)
     for begin in range(first * plane, last * plane, BATCH):
         living = living_of(cells, keys, kind, ident, begin, min(begin + BATCH, last * plane))
         drawing = (living + LANES - 1) // LANES * LANES  # the last ones are drawn in vain, but as fast as the others
-        even_words(event_words, change_words, clock.seed, STREAM_TUMOUR_CELL, keys[:drawing], clock.step)
+        event_words, change_words = even_words(clock.seed, STREAM_TUMOUR_CELL, keys[:drawing], clock.step, 0)
         for i in range(living):
             event_draw, change_draw, voxel = to_unit(event_words[i]), to_unit(change_words[i]), cells[i]
             # nothing happens to most cells, whatever their rates; oxygen and traits are looked up for the others

@@ -118,15 +118,16 @@ def draw_arrivals(arriving, state, blood, clock, rules, first, last):
     """
     pipes, grid, vegf = state.vessels, state.grid, state.fields.vegf
     flow, places, idents, maturity = pipes.state, pipes.voxel, pipes.ident, pipes.maturity
+    rates = np.zeros(last - first)
     for row in range(first, last):
-        arriving[row] = 0
-        if flow[row] != OPEN:
-            continue
-        z, y, x = place_of(places[row], grid)
-        rate = uptake_per_vessel(maturity[row], vegf[block_of(z, y, x, grid)], rules.tissue, rules.patient.traits)
-        for product in range(blood.size):
-            words = random.philox(clock.seed, random.STREAM_RECRUITMENT, idents[row], clock.step, product)
-            drawn = poisson_count(random.to_unit(words[0]), blood[product] * rate * clock.dt)
+        if flow[row] == OPEN:
+            z, y, x = place_of(places[row], grid)
+            here = vegf[block_of(z, y, x, grid)]
+            rates[row - first] = uptake_per_vessel(maturity[row], here, rules.tissue, rules.patient.traits)
+    for product in range(blood.size):
+        words, _ = random.even_words(clock.seed, random.STREAM_RECRUITMENT, idents[first:last], clock.step, product)
+        for row in range(first, last):
+            drawn = poisson_count(random.to_unit(words[row - first]), blood[product] * rates[row - first] * clock.dt)
             arriving[row, product] = min(drawn, ROOM)
 
 

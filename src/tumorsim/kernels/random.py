@@ -102,20 +102,23 @@ def one_round(c0, c1, c2, c3, k0, k1):
 
 
 @kernel(entry=True)
-def even_words(first, third, seed, stream, patients, occasion):
-    """The first and the third word of `philox` for many numbers, item 0, several side by side.
+def even_words(seed, stream, patients, occasion, item):
+    """The first and the third word of `philox` for many numbers, several side by side. Shapes (n,).
 
-    ``first``, ``third`` and ``patients`` are (n,) uint64. Half of the time of as many calls.
+    ``patients`` is (n,) int64. They take half of the time of as many calls, which wait for each other.
     """
-    start, none = np.uint64(occasion), np.uint64(0)
+    first, third = np.empty(patients.size, np.uint64), np.empty(patients.size, np.uint64)
+    c1_of_all, c2_of_all = np.uint64(occasion), np.uint64(item)
+    none = np.uint64(0)
     for i in range(patients.size):
         k0, k1 = np.uint64(seed), np.uint64(stream)
-        c0, c1, c2, c3 = patients[i] + np.uint64(1), start, none, none
+        c0, c1, c2, c3 = np.uint64(patients[i]) + np.uint64(1), c1_of_all, c2_of_all, none
         for _ in range(ROUNDS):
             c0, c1, c2, c3 = one_round(c0, c1, c2, c3, k0, k1)
             k0 = k0 + _WEYL_0
             k1 = k1 + _WEYL_1
         first[i], third[i] = c0, c2
+    return first, third
 
 
 @kernel
