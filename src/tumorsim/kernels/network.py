@@ -244,10 +244,12 @@ class Sprouts(NamedTuple):
 
 
 @kernel(entry=True)
-def mark_segments(marks, table, count, present):
-    """Write the segments of the vessels in rows below ``count`` into ``marks`` (voxel,); NOBODY if not ``present``."""
-    voxel, segment, flow = table.voxel, table.segment, table.state
-    for row in range(count):
+def mark_segments(marks, voxel, segment, flow, present, first, last):
+    """Phase: write the segments of the vessels of rows ``first`` to ``last`` (exclusive) into ``marks`` (voxel,).
+
+    Or NOBODY, where not ``present``. The other arrays are those of `lattice.Vessels`.
+    """
+    for row in range(first, last):
         if flow[row] != LOST:
             marks[voxel[row]] = segment[row] if present else NOBODY
 

@@ -180,10 +180,11 @@ def sprout_vessels(
     heard = calls.heard_calls(cells, table, count, state.grid, float(rules.tissue.network.cells_per_vessel))
     if marks is None:
         marks = np.full(state.voxels.kind.size, NOBODY, np.int32)
-    network.mark_segments(marks, table, count, True)
+    here = marks, table.voxel, table.segment, table.state
+    crew.run(network.mark_segments, count, *here, True, voxels=ROW * count)
     sprouts = Sprouts(np.empty(count, np.int32), np.empty(count, np.uint64), np.empty(count, np.uint8))
     crew.run(network.propose_sprouts, count, sprouts, state, marks, heard, clock, rules, voxels=ROW * count)
-    network.mark_segments(marks, table, count, False)
+    crew.run(network.mark_segments, count, *here, False, voxels=ROW * count)
     maturity = float(rules.patient.traits.vessels.baseline_maturity)
     used, ident, segment = network.settle_sprouts(
         table, state.voxels.kind, count, next_ident, next_segment, sprouts, maturity, clock.step
