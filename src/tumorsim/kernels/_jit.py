@@ -8,6 +8,7 @@ numba is imported.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import platform
@@ -73,6 +74,8 @@ import numpy as np  # noqa: E402
 from llvmlite import ir  # type: ignore[import-untyped] # noqa: E402
 from numba.core import cgutils, types  # noqa: E402
 from numba.core.caching import FunctionCache  # noqa: E402
+from numba.core.codegen import JITCodeLibrary  # noqa: E402
+from numba.core.compiler import Compiler  # noqa: E402
 from numba.core.registry import CPUDispatcher  # noqa: E402
 from numba.core.types.misc import unliteral  # noqa: E402
 from numba.extending import intrinsic  # noqa: E402
@@ -118,12 +121,78 @@ def one_type(argument: Any) -> Any:
     return types.int64 if isinstance(plain, types.Integer) and plain != types.uint64 else plain
 
 
+class InnerLibrary(JITCodeLibrary):  # type: ignore[misc] # numba has no types
+    """Code of an inner kernel: optimised, and ready to be made part of its callers, but never machine code itself.
+
+    Numba translates every function, although its callers hold and translate a copy.
+    """
+
+    def _finalize_final_module(self) -> None:
+        """Leave the module as it is, rather than to hand it to the translator."""
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        """No function of this library has an address."""
+        self._ensure_finalized()
+        return 0
+
+    def serialize_using_object_code(self) -> Any:
+        """What lies in the cache: the optimised module, since there is no object code."""
+        return self.serialize_using_bitcode()
+
+    @property
+    def codegen(self) -> Any:
+        """In place of the translator for those who would put a constant at an address: there is none."""
+        return NoAddresses(self._codegen)
+
+
+class NoAddresses:
+    """The translator, without the one thing that needs machine code."""
+
+    def __init__(self, codegen: Any) -> None:
+        self.codegen = codegen
+
+    def set_env(self, name: str, environment: Any) -> None:
+        """Nothing here: `Kernel.add_overload` sets it in the callers."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.codegen, name)
+
+
+class InnerCompiler(Compiler):  # type: ignore[misc] # numba has no types
+    """Numba's compiler, which leaves its result in an `InnerLibrary`."""
+
+    def define_pipelines(self) -> Any:
+        """The usual passes, with a library made beforehand."""
+        self.state.library = InnerLibrary(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
+        self.state.library.enable_object_caching()
+        return super().define_pipelines()
+
+
 class Kernel(CPUDispatcher):  # type: ignore[misc] # numba has no types
     """A kernel that is compiled once for all kernels that call it.
 
     Numba compiles a callee anew for each constant and each width of whole number among its arguments: a random
     generator called with nine streams, nine times.
     """
+
+    def compile(self, signature: Any) -> Any:
+        """Compile without the collector, which took a sixth of the time to find that everything was still in use."""
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            return super().compile(signature)
+        finally:
+            if collects:
+                gc.enable()
+
+    def add_overload(self, compiled: Any) -> None:
+        """Take in compiled code; its copies of inner kernels get their constants, as numba does on loading."""
+        super().add_overload(compiled)
+        if compiled.referenced_envs is None and not isinstance(compiled.library, InnerLibrary):
+            for environment in compiled._find_referenced_environments():
+                compiled.codegen.set_env(environment.env_name, environment)
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """Signature for a call from another kernel."""
@@ -150,6 +219,7 @@ class InnerKernel(Kernel):
                 return inner(*values)
 
             self._from_python = numba.njit(error_model="numpy")(call)
+            self._from_python.__class__ = Kernel
         return self._from_python(*arguments)
 
 
@@ -177,10 +247,12 @@ def kernel(
     """
     if function is None:
         return partial(kernel, entry=entry, borrows=borrows, inline=inline)
-    options = {"cache": True, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
+    options: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
     if numba.config.DISABLE_JIT:
         return function
-    compiled = numba.njit(no_cpython_wrapper=not entry, _nrt=not borrows, forceinline=inline, **options)(function)
+    if not entry:
+        options |= {"no_cpython_wrapper": True, "pipeline_class": InnerCompiler}
+    compiled = numba.njit(_nrt=not borrows, forceinline=inline, **options)(function)
     compiled._cache = KernelCache(function)
     compiled.__class__ = Kernel if entry else InnerKernel
     return compiled
