@@ -12,7 +12,7 @@ from tumorsim.kernels._jit import kernel
 from tumorsim.kernels.layout import BODY_TAIL
 
 
-@kernel
+@kernel(borrows=True)
 def body_rates(t, y, dy, antigen, patient):
     """Time derivative of the body's states, per day; ``antigen`` in cells/day comes from the lattice."""
     pharmacology.dispose(t, y, dy, patient)

@@ -48,7 +48,7 @@ def count_cells(cells, kind, traits, effects, grid, first, last):
             add_calls(cells[z // above, y // above], alive, resistant, effects, (z * grid.by + y) * grid.bx, f)
 
 
-@kernel
+@kernel(borrows=True)
 def add_row(alive, resistant, kinds, traits):
     """Add the tumour cells of one row of voxels, and the resistant ones among them."""
     for x in range(alive.size):
@@ -57,7 +57,7 @@ def add_row(alive, resistant, kinds, traits):
         resistant[x] += int(kinds[x] == TUMOUR) & int(traits[x])  # RESISTANT is the lowest bit
 
 
-@kernel
+@kernel(borrows=True)
 def add_calls(counts, alive, resistant, effects, block, factor):
     """Add the cells of a row of blocks, of which ``block`` is the first, to ``counts`` (cx, 2) of its cubes."""
     for x in range(0, alive.size, factor):
@@ -84,7 +84,7 @@ def count_open(table, count, cubes, grid):
     return vessels
 
 
-@kernel
+@kernel(borrows=True)
 def sums_around(cells, vessels, z, y, x):
     """Cells, those that call, and vessels of a cube and of those around it."""
     cz, cy, cx, _ = cells.shape

@@ -15,7 +15,7 @@ def hazard_to_probability(rate, dt):
     return -math.expm1(-rate * dt)
 
 
-@kernel
+@kernel(borrows=True)
 def first_event(u, rates, dt):
     """Which of several competing events comes first within a step (eq. S2), by one uniform draw ``u``.
 
@@ -52,7 +52,7 @@ def first_event(u, rates, dt):
     return last
 
 
-@kernel
+@kernel(borrows=True)
 def poisson_count(u, mean):
     """Poisson count of this mean by inversion of one uniform draw (eq. S3); a normal approximation from 64 on.
 
@@ -71,7 +71,7 @@ def poisson_count(u, mean):
     return count
 
 
-@kernel
+@kernel(borrows=True)
 def standard_normal_quantile(u):
     """Quantile of the standard normal distribution, to 4.5e-4.
 

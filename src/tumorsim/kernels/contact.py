@@ -45,7 +45,7 @@ KILL, LET_GO, EXHAUST, DIE = 0, 1, 2, 3  # events, in the order of their rates
 # --- laws ------------------------------------------------------------------------------
 
 
-@kernel
+@kernel(borrows=True)
 def holders_at_most(product, products):
     """Lymphocytes that may hold one tumour cell when another of this product comes (eq. Y7)."""
     if product == products.shape[0]:
@@ -53,7 +53,7 @@ def holders_at_most(product, products):
     return max(1, math.floor(products[product].half_e_to_t + 0.5))
 
 
-@kernel
+@kernel(borrows=True)
 def attacks(product, traits, products):
     """Whether a tumour cell of these traits is one that this product attacks at all."""
     if product == products.shape[0]:
@@ -65,7 +65,7 @@ def attacks(product, traits, products):
     return not spared
 
 
-@kernel
+@kernel(borrows=True)
 def killing_rate(product, cell, around, tissue, patient):
     """Hazard of a tumour cell from one lymphocyte that holds it, 1/day (eqs Y8 and Y9).
 
@@ -91,7 +91,7 @@ def killing_rate(product, cell, around, tissue, patient):
     return (1.0 - p.cytostatic_share) * hazards[cell & CLONE_BITS]
 
 
-@kernel
+@kernel(borrows=True)
 def weariness(product, contact, products):
     """Rates of exhaustion, while a cell is held, and of death of a lymphocyte, 1/day (eq. Y10)."""
     if product == products.shape[0]:
@@ -102,7 +102,7 @@ def weariness(product, contact, products):
 # --- engaging --------------------------------------------------------------------------
 
 
-@kernel
+@kernel(borrows=True)
 def release(row, becomes, states, targets, held):
     """Let go of the tumour cell held, if any, and change state."""
     if targets[row] != NOBODY:
@@ -111,7 +111,7 @@ def release(row, becomes, states, targets, held):
     states[row] = becomes
 
 
-@kernel
+@kernel(borrows=True)
 def find_targets(voxel, product, found, cells, grid, products):
     """Tumour cells in reach that a lymphocyte of this product can attack and may hold, into ``found``; how many."""
     kinds, traits, held = cells
@@ -127,7 +127,7 @@ def find_targets(voxel, product, found, cells, grid, products):
     return number
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def let_go_of_the_dead(people, voxels, count):
     """Phase: whoever holds a cell that has died is free. `lattice.Lymphocytes`, `lattice.Voxels`, rows in use."""
     states, targets, kinds, held = people.state, people.target, voxels.kind, voxels.held
@@ -169,7 +169,7 @@ def seek(people, voxels, grid, bids, clock, engagement_rate, products, first, la
                 goal[row], priority[row] = found[int(random.to_unit(words[1]) * number)], words[2]
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def take_hold(people, voxels, count, bids, products):
     """Phase: those whose bids win hold their cells. Arguments as in `seek`; rows in use; records PRODUCT."""
     states, targets, held, kinds = people.state, people.target, voxels.held, people.product
@@ -233,7 +233,7 @@ def meet_fates(state, bids, clock, rules, first, last):
             goal[row], priority[row] = targets[row], words[1]
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def settle_fates(people, voxels, count, killed, kills, bids):
     """Phase: lymphocytes let go, exhaust and die; one of those who kill a cell has the credit, its holders are free.
 
@@ -278,7 +278,7 @@ def settle_fates(people, voxels, count, killed, kills, bids):
             release(row, FREE, states, targets, held)
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def close_up(people, count):
     """Phase: take the rows of the dead out of the table of lymphocytes, order kept. Returns the rows in use."""
     last = 0

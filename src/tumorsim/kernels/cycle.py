@@ -63,7 +63,7 @@ OPPOSITE = np.array(
 
 
 # --- laws -------------------------------------------------------------------------
-@kernel
+@kernel(borrows=True)
 def effects_at(effects, block):
     """What the drugs do in a block, from the (block, 8) array of `lattice.Fields`."""
     return DrugEffects(
@@ -78,7 +78,7 @@ def effects_at(effects, block):
     )
 
 
-@kernel
+@kernel(borrows=True)
 def oxygen_factor(oxygen, normal_oxygen, host):
     """Births against those at normal oxygen (eq. S4), both oxygens in mmHg; ``host`` is the patient's record TRAITS."""
     local = vessels.oxygenation(oxygen / normal_oxygen, host.vessels)
@@ -86,7 +86,7 @@ def oxygen_factor(oxygen, normal_oxygen, host):
     return growth.hypoxic_birth_factor(local, normal, host.growth.hypoxia_half_effect)
 
 
-@kernel
+@kernel(borrows=True)
 def event_rates(traits, oxygen, level, effects, host, tissue, depot):
     """Rates (1/day) of division and of death by turnover, drug, hypoxia and depot (eqs S5 and S6).
 
@@ -115,7 +115,7 @@ def event_rates(traits, oxygen, level, effects, host, tissue, depot):
     return division, g.turnover_rate, drug, hypoxia, pharmacology.emax(depot.kill_rate, level, depot.ec50)
 
 
-@kernel
+@kernel(borrows=True)
 def change_rates(traits, interferon, effects, host, tissue):
     """Rates (1/day) of switching between sensitive and resistant and of regaining MHC-I (eq. S7)."""
     r, s = host.resistance, tissue.signals
@@ -128,7 +128,7 @@ def change_rates(traits, interferon, effects, host, tissue):
     return switching, regained
 
 
-@kernel
+@kernel(borrows=True)
 def most_events(effects, host, tissue, depot):
     """What `event_rates` nowhere exceed in sum, 1/day, under these (block, 8) effects, where oxygen suffices.
 
@@ -144,7 +144,7 @@ def most_events(effects, host, tissue, depot):
     return growth.birth_rate(g.growth_rate, plenty, 0.0) + g.turnover_rate + dying + strongest
 
 
-@kernel
+@kernel(borrows=True)
 def most_switching(host):
     """What switching between sensitive and resistant in `change_rates` never exceeds, 1/day.
 
@@ -159,7 +159,7 @@ def changed(traits, change):
     return traits ^ (RESISTANT if change == SWITCHES else MHC_LOW)
 
 
-@kernel
+@kernel(borrows=True)
 def traits_of_daughter(mother, child, clock, resistance):
     """Traits of a new cell: its mother's and what the division adds (eq. S8); ``child`` is its id."""
     words = philox(clock.seed, STREAM_MUTATION, child, clock.step, 0)
@@ -178,7 +178,7 @@ def is_free(kind, load):
     return kind == STROMA and load <= ROOM_BESIDE_TUMOUR
 
 
-@kernel
+@kernel(borrows=True)
 def free_way(u, z, y, x, kind, load, grid):
     """One of the free neighbours by a uniform draw, as 1 + direction (eq. S9); NO_WAY if there is none."""
     free = 0
@@ -196,7 +196,7 @@ def free_way(u, z, y, x, kind, load, grid):
     return NO_WAY
 
 
-@kernel
+@kernel(borrows=True)
 def goes_first(one, other, clock):
     """Whether the cell with id ``one`` comes before ``other`` where both want a voxel (eq. S9)."""
     a = philox(clock.seed, STREAM_TUMOUR_CELL, one, clock.step, 0)[PRIORITY_WORD]
@@ -208,7 +208,7 @@ def goes_first(one, other, clock):
 # Events are rare. Rows in which there is none are recognised eight or more voxels at a time and left out.
 
 
-@kernel
+@kernel(borrows=True)
 def any_set(row):
     """Whether any byte of a row is not zero."""
     found = 0
@@ -217,7 +217,7 @@ def any_set(row):
     return found != 0
 
 
-@kernel
+@kernel(borrows=True)
 def count_living(kinds, fates, killed):
     """Tumour cells of a row, and whether anything happens in it."""
     alive, busy = 0, 0
@@ -227,7 +227,7 @@ def count_living(kinds, fates, killed):
     return alive, busy != 0
 
 
-@kernel
+@kernel(borrows=True)
 def living_of(cells, keys, kind, ident, begin, end):
     """Voxels of the tumour cells from ``begin`` to ``end`` (exclusive), and their ids; returns how many."""
     living = 0
@@ -294,7 +294,7 @@ def decide_cells(state, clock, rules, fates, first, last):
                 fates[voxel] = SWITCHES + change
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def place_daughters(voxels, grid, clock, winners, counts, first, last):
     """Phase: which proposal each voxel of planes ``first`` to ``last`` takes (eq. S9).
 
@@ -334,7 +334,7 @@ def place_daughters(voxels, grid, clock, winners, counts, first, last):
                     winners[target] = 1 + OPPOSITE[way]
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def settle_daughters(voxels, lineage, grid, clock, resistance, winners, offsets, first, last):
     """Phase: daughters enter the voxels of planes ``first`` to ``last`` and the lineage (eq. S8).
 
@@ -370,7 +370,7 @@ def settle_daughters(voxels, lineage, grid, clock, resistance, winners, offsets,
                 child += 1
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def settle_cells(voxels, lineage, grid, clock, clearance_rate, fates, killed, tally, first, last):
     """Phase: deaths and changes of this step, then clearance of those dead before it (eq. S10).
 

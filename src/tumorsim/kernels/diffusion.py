@@ -69,7 +69,7 @@ def react(c, loss, gain, dt):
     return (c + dt * gain) / (1.0 + dt * loss)
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def fill_uptake(uptake, c, half, highest, first, last):
     """Uptake of each voxel from ``first`` to ``last`` (exclusive), linearised about ``c`` (eq. F2).
 
@@ -91,7 +91,7 @@ def fill_uptake(uptake, c, half, highest, first, last):
         rates[i] = uptake_rate(values[i], half, most[i])
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def fill_reaction(loss, gain, exchange, first, last):
     """Loss (1/day) and gain (concentration/day) of the voxels from ``first`` to ``last`` (eq. F3).
 
@@ -114,7 +114,7 @@ def fill_reaction(loss, gain, exchange, first, last):
 # --- one axis -----------------------------------------------------------------------
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def factor_axis(axis, ratio, wall, value):
     """Factor the implicit system of one axis (eqs. F6 and F7).
 
@@ -149,21 +149,21 @@ def factor_axis(axis, ratio, wall, value):
         kept[i] = (1.0 - before) / gathered
 
 
-@kernel
+@kernel(borrows=True)
 def gather(row, before, inflow, passed):
     """Elimination of one row of voxels, side by side (eq. F8)."""
     for i in range(row.size):
         row[i] = (row[i] + inflow) + passed * before[i]
 
 
-@kernel
+@kernel(borrows=True)
 def settle(row, after, kept, passed):
     """Substitution of one row of voxels, side by side (eq. F9)."""
     for i in range(row.size):
         row[i] = kept * row[i] + passed * after[i]
 
 
-@kernel
+@kernel(borrows=True)
 def solve_lines(c, axis, stride, width):
     """Solve ``width`` neighbouring lines along one axis in place; ``c`` begins with their first voxels."""
     passed, kept, inflow = axis.passed, axis.kept, axis.inflow
@@ -179,7 +179,7 @@ def solve_lines(c, axis, stride, width):
         settle(c[start : start + width], c[start + stride : start + stride + width], kept[n - 2 - k], passed[n - 2 - k])
 
 
-@kernel
+@kernel(borrows=True)
 def solve_rows(rows, axis, tile):
     """Solve the lines along x of some neighbouring rows, by way of a tile in which they lie side by side."""
     nx = axis.passed.size
@@ -198,7 +198,7 @@ def solve_rows(rows, axis, tile):
 # --- phases of a step -----------------------------------------------------------------
 
 
-@kernel
+@kernel(borrows=True)
 def react_voxels(c, loss, gain, dt):
     """Reaction in every voxel given (eq. F5)."""
     for i in range(c.size):
@@ -234,7 +234,7 @@ def sweep_planes(c, loss, gain, dt, axes, first, last):
         solve_lines(values, axes.y, nx, nx)
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def sweep_columns(c, axes, first, last):
     """Phase: diffusion along z of the rows from ``first`` to ``last`` (exclusive) of every plane.
 

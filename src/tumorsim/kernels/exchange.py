@@ -19,6 +19,7 @@ from tumorsim.kernels.growth import half_saturation, positive_part
 from tumorsim.kernels.lattice import EMBOLISED, ENGAGED, OPEN, TUMOUR, block_of, place_of
 from tumorsim.kernels.layout import Floats
 from tumorsim.kernels.pharmacology import drug_effects
+from tumorsim.kernels.steady import first_from
 from tumorsim.kernels.vessels import hypoxic_secretion, oxygenation, perfusion
 
 ML_PER_UM3 = 1e-12
@@ -54,7 +55,7 @@ class BlockLaw(NamedTuple):
 # --- laws ---------------------------------------------------------------------------
 
 
-@kernel
+@kernel(borrows=True)
 def vessel_flow(maturity, state, p):
     """Perfusion of one vessel against an untreated open one (eq. X1); none unless it is open."""
     return perfusion(1.0, maturity, 0.0, p) if state == OPEN else 0.0
@@ -81,7 +82,7 @@ def chemokine_secretion(interferon, basal, half_effect):
 # --- from the tables ------------------------------------------------------------------
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def list_vessels(found, order, vessels, p):
     """Vessels of the table in the order of voxels.
 
@@ -104,7 +105,7 @@ def list_vessels(found, order, vessels, p):
         closed[i] = 1.0 if vessels.state[row] == EMBOLISED else 0.0
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def count_engaged(engaged, lymphocytes, count, grid):
     """Engaged effectors of each block, a whole number, from the first ``count`` rows of the table."""
     engaged[:] = 0.0
@@ -125,7 +126,7 @@ def voxels_in_block(z, y, x, grid):
     return deep * wide * long
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def gather_blocks(contents, state, found, rules, first, last):
     """Phase: contents of the blocks in the planes of blocks from ``first`` to ``last`` (exclusive).
 
@@ -161,7 +162,7 @@ def gather_blocks(contents, state, found, rules, first, last):
                 engaged[b] /= size
 
 
-@kernel
+@kernel(borrows=True)
 def add_cells(cells, secretion, state, rules, first, last):
     """Tumour cells, and the VEGF they secrete, of the planes from ``first`` to ``last`` (exclusive)."""
     grid, kind, oxygen, p = state.grid, state.voxels.kind, state.fields.oxygen, rules.patient.traits.vessels
@@ -177,11 +178,11 @@ def add_cells(cells, secretion, state, rules, first, last):
                         secretion[row + block] += hypoxic_secretion(local_oxygenation(oxygen[voxel], normal, p), p)
 
 
-@kernel
+@kernel(borrows=True)
 def add_vessels(flow, closed, found, grid, first, last):
     """Vessels of the planes from ``first`` to ``last`` (exclusive), in the order of voxels."""
     plane = grid.ny * grid.nx
-    begin, end = np.searchsorted(found.place, first * plane), np.searchsorted(found.place, last * plane)
+    begin, end = first_from(found.place, first * plane), first_from(found.place, last * plane)
     for i in range(begin, end):
         z, y, x = place_of(found.place[i], grid)
         b = block_of(z, y, x, grid)
@@ -189,7 +190,7 @@ def add_vessels(flow, closed, found, grid, first, last):
         closed[b] += found.closed[i]
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def fill_blocks(loss, gain, secreting, vessels, law, first, last):
     """Phase: loss and gain of one field in the blocks from ``first`` to ``last`` (exclusive) (eq. X3).
 
@@ -211,7 +212,7 @@ def fill_blocks(loss, gain, secreting, vessels, law, first, last):
         gain[b] = law.secretion * secreting[b] + law.exchange * law.level * vessels[b]
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def fill_chemokine(secreting, cells, interferon, signals, first, last):
     """Phase: tumour cells a voxel times their secretion of chemokine, ``secreting`` (block,) (eq. X6).
 
@@ -222,7 +223,7 @@ def fill_chemokine(secreting, cells, interferon, signals, first, last):
         secreting[b] = cells[b] * chemokine_secretion(interferon[b], basal, half)
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def fill_effects(effects, drug, y, patient, first, last):
     """Phase: what all drugs do in the blocks from ``first`` to ``last`` (exclusive) (eq. X9).
 
@@ -245,7 +246,7 @@ def fill_effects(effects, drug, y, patient, first, last):
             effects[b, i] = found[i]
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def keep_within(field, highest, first, last):
     """Phase: back to zero or ``highest`` where a solve left them, as it may by its tolerance.
 

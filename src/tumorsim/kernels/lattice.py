@@ -157,7 +157,7 @@ DX = np.array([d[2] for d in _OFFSETS], dtype=np.int64)
 LENGTHS = np.sqrt((DZ**2 + DY**2 + DX**2).astype(np.float64))  # voxels
 
 
-@kernel
+@kernel(borrows=True)
 def place_of(voxel, grid):
     """Indices z, y, x of a voxel.
 
@@ -168,7 +168,7 @@ def place_of(voxel, grid):
     return z, row - z * grid.ny, voxel - row * grid.nx
 
 
-@kernel
+@kernel(borrows=True)
 def neighbour(z, y, x, direction, grid):
     """Voxel next to (z, y, x) in a direction, or NOBODY outside of the lattice."""
     zz, yy, xx = z + DZ[direction], y + DY[direction], x + DX[direction]
@@ -177,7 +177,7 @@ def neighbour(z, y, x, direction, grid):
     return (zz * grid.ny + yy) * grid.nx + xx
 
 
-@kernel
+@kernel(borrows=True)
 def block_of(z, y, x, grid):
     """Block that holds (z, y, x)."""
     if grid.factor == 2:  # nearly always; three divisions by what the compiler does not know cost 30 ns
@@ -185,7 +185,7 @@ def block_of(z, y, x, grid):
     return ((z // grid.factor) * grid.by + y // grid.factor) * grid.bx + x // grid.factor
 
 
-@kernel
+@kernel(borrows=True)
 def room(kind):
     """Lymphocytes that a voxel of this kind can hold."""
     return ROOM_BESIDE_TUMOUR if kind in (TUMOUR, DEAD) else ROOM

@@ -54,7 +54,7 @@ class Bids(NamedTuple):
     priority: NDArray[np.uint64]  # (row,)
 
 
-@kernel
+@kernel(borrows=True)
 def enter_bids(count, bids):
     """Chain the bids of the first ``count`` rows, those with a goal, to the voxels they are for."""
     first, before, goal = bids.first, bids.before, bids.goal
@@ -64,7 +64,7 @@ def enter_bids(count, bids):
             first[goal[row]] = row
 
 
-@kernel
+@kernel(borrows=True)
 def bids_ahead(row, ident, bids):
     """Number of bids for the same voxel that come before this one: higher priority, then lower id."""
     priority, ahead = bids.priority, 0
@@ -80,7 +80,7 @@ def bids_ahead(row, ident, bids):
 # --- entering --------------------------------------------------------------------------
 
 
-@kernel
+@kernel(borrows=True)
 def uptake_per_vessel(maturity, vegf, tissue, traits):
     """Share of the cells in blood that one open vessel voxel takes up per day (eq. Y1)."""
     volume = tissue.network.cells_per_vessel / traits.growth.cell_density
@@ -89,7 +89,7 @@ def uptake_per_vessel(maturity, vegf, tissue, traits):
     return effectors.recruitment_rate(volume, flow, maturity, vegf, baseline, traits.trafficking)
 
 
-@kernel
+@kernel(borrows=True)
 def enter(row, ident, product, voxel, people, load, step):
     """Fill a new row of the table; beyond its end only what needs no row happens."""
     if row >= people.ident.shape[0]:
@@ -131,7 +131,7 @@ def draw_arrivals(arriving, state, blood, clock, rules, first, last):
             arriving[row, product] = min(drawn, ROOM)
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def let_in(people, voxels, pipes, count, arriving, recruited, step):
     """Phase: lymphocytes enter at open vessel voxels as far as there is room.
 
@@ -174,14 +174,14 @@ def let_in(people, voxels, pipes, count, arriving, recruited, step):
 # --- moving ----------------------------------------------------------------------------
 
 
-@kernel
+@kernel(borrows=True)
 def mean_square_step(dimensions):
     """Mean square length of one jump without bias, in voxels (eq. Y2)."""
     axis = 1.0 + 2.0 * SIDE_WEIGHT
     return dimensions * 2.0 * SIDE_WEIGHT * axis ** (dimensions - 1) / (axis**dimensions - 1.0)
 
 
-@kernel
+@kernel(borrows=True)
 def jump_probability(motility, grid, dt):
     """Probability of a jump within ``dt`` days that makes free motility diffuse with its coefficient (eq. Y3).
 
@@ -193,7 +193,7 @@ def jump_probability(motility, grid, dt):
     return 2.0 * dimensions * motility.coefficient * dt / square
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def motility_steps(motility, grid, dt):
     """Sub-steps into which ``dt`` days must be cut so that nobody would jump more than once in each (eq. Y4)."""
     return max(1, math.ceil(jump_probability(motility, grid, dt)))
@@ -208,7 +208,7 @@ def slope(field, at, index, size, stride):
     return (field[at + high * stride] - field[at - low * stride]) / (low + high)
 
 
-@kernel
+@kernel(borrows=True)
 def felt_gradient(z, y, x, chemokine, grid):
     """Relative change of the chemokine over one voxel along z, y and x, saturating below one (eq. Y5)."""
     f, at = grid.factor, block_of(z, y, x, grid)
@@ -226,7 +226,7 @@ def axis_weights(bias):
     return SIDE_WEIGHT * math.exp(-bias), 1.0, SIDE_WEIGHT * math.exp(bias)
 
 
-@kernel
+@kernel(borrows=True)
 def choose_direction(u, bias_z, bias_y, bias_x, grid):
     """Direction of a jump by one uniform draw: weights of the axes multiplied (eq. Y2)."""
     along_y, along_x = axis_weights(bias_y), axis_weights(bias_x)
@@ -243,7 +243,7 @@ def choose_direction(u, bias_z, bias_y, bias_x, grid):
     return last
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def propose_moves(state, substep, substeps, bids, clock, rules, first, last):
     """Phase: whether and where to those of rows ``first`` to ``last`` (exclusive) want to go who hold nobody.
 
@@ -285,7 +285,7 @@ def propose_moves(state, substep, substeps, bids, clock, rules, first, last):
             way[row], goal[row], priority[row] = heading, target, words[3]
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def settle_moves(people, voxels, count, bids):
     """Phase: those whose bids win jump.
 

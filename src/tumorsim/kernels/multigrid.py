@@ -121,7 +121,7 @@ def open_level(c, h, level):
     )  # fmt: skip
 
 
-@kernel
+@kernel(borrows=True)
 def balance_rows(out, at, z, first, last):
     """Right-hand side with what the six neighbours give, for rows from ``first`` to ``last`` (exclusive) (eq. F10).
 
@@ -145,7 +145,7 @@ def balance_rows(out, at, z, first, last):
             out[i, nx - 1] = out[i, nx - 1] + west[nx - 1] * value[z, y, nx - 2]
 
 
-@kernel
+@kernel(borrows=True)
 def smooth_plane(at, colour, z, out):
     """Gauss-Seidel step of the voxels of one colour in one plane (eq. F13); ``out`` is (strip, x)."""
     value, inverse = at.value, at.inverse
@@ -191,7 +191,7 @@ def smooth_seams(c, h, level, first, last):
 # --- between levels -------------------------------------------------------------------
 
 
-@kernel
+@kernel(borrows=True)
 def average_rows(coarse, z, first, last, rows, fill):
     """Add rows from ``first`` to ``last`` of plane ``z`` to the coarse ones they belong to, by volume (eq. F14).
 
@@ -256,7 +256,7 @@ def correct(c, h, level, first, last):
 # --- the whole cycle ----------------------------------------------------------------
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def cycle_below(c, h, level, sweeps):
     """One V-cycle from ``level`` down to the deepest, a single voxel, and back."""
     deepest = h.shape.shape[0] - 1

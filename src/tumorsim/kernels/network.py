@@ -50,7 +50,7 @@ LOSS, REOPENING = 0, 1  # items of STREAM_VESSEL, numbered by vessel and by segm
 # --- laws ---------------------------------------------------------------------------
 
 
-@kernel
+@kernel(borrows=True)
 def aged_maturity(maturity, occupancy, dt, p):
     """Maturity after ``dt`` days at this occupancy, exactly (eq. N1); pruning takes vessels, not maturity."""
     change = vessels.maturation(maturity, occupancy, p) - vessels.maturity_return(maturity, p)
@@ -69,13 +69,13 @@ def living_on_tumour(density):
     return 1.0 if density < 1.0 else 2.0 - density
 
 
-@kernel
+@kernel(borrows=True)
 def regression_rate(volume, p):
     """Regression of capacity, 1/day (eq. V5), in a tumour of ``volume`` mL: the same for all its vessels."""
     return -vessels.capacity_change(0.0, 1.0, volume, 0.0, 0.0, p)
 
 
-@kernel
+@kernel(borrows=True)
 def loss_rate(occupancy, embolised, density, regressing, p):
     """Hazard of a vessel voxel, 1/day (eq. N2): pruning, and the regression of capacity (eq. V5) at this density.
 
@@ -87,7 +87,7 @@ def loss_rate(occupancy, embolised, density, regressing, p):
     return pruning + regression + closed
 
 
-@kernel
+@kernel(borrows=True)
 def sprouting_rate(heard, density, vegf, p):
     """Sprouts per open vessel voxel and day (eq. N6).
 
@@ -183,7 +183,7 @@ def straight_on(z, y, x, segment, segment_at, grid):
     return True, ahead
 
 
-@kernel
+@kernel(borrows=True)
 def uphill(signal, z, y, x, grid):
     """Unit vector (z, y, x) towards more of a signal of blocks; zeros where it is level."""
     bz, by, bx = z // grid.factor, y // grid.factor, x // grid.factor
@@ -198,7 +198,7 @@ def uphill(signal, z, y, x, grid):
     return up / length, back / length, right / length
 
 
-@kernel
+@kernel(borrows=True)
 def is_free(voxel, voxels):
     """Whether a vessel may grow into a voxel: stroma whose lymphocytes find room there."""
     return voxel != NOBODY and voxels.kind[voxel] == STROMA and voxels.load[voxel] <= room(VESSEL)
@@ -243,7 +243,7 @@ class Sprouts(NamedTuple):
     branches: NDArray[np.uint8]  # 1: the sprout begins a segment of its own
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def mark_segments(marks, voxel, segment, flow, present, first, last):
     """Phase: write the segments of the vessels of rows ``first`` to ``last`` (exclusive) into ``marks`` (voxel,).
 
@@ -294,7 +294,7 @@ def propose_sprouts(sprouts, state, segment_at, calls, clock, rules, first, last
             priority[row], branches[row] = words[3], 0 if end else 1
 
 
-@kernel
+@kernel(borrows=True)
 def order_by(keys, rows):
     """Sort rows by their keys in place (Shell sort: NumPy's costs seconds of compilation)."""
     gap = 1
@@ -378,7 +378,7 @@ def settle_sprouts(table, kind, count, next_ident, next_segment, sprouts, maturi
 # --- embolisation and housekeeping --------------------------------------------------
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def embolise(state, count, session, fraction, clock):
     """A TACE session closes each open segment with probability ``fraction`` (eq. N8); returns the rows closed."""
     segment, flow = state.vessels.segment, state.vessels.state
@@ -390,7 +390,7 @@ def embolise(state, count, session, fraction, clock):
     return closed
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def close_up_vessels(table, count):
     """Phase: drop the rows of lost vessels, keeping the order of the others; returns the new count."""
     ident, segment, voxel = table.ident, table.segment, table.voxel

@@ -92,7 +92,20 @@ def held_loss(loss, coupling):
 # --- coefficients ---------------------------------------------------------------------
 
 
-@kernel
+@kernel(borrows=True)
+def first_from(places, voxel):
+    """First entry of an ascending list of voxels that is no less than ``voxel`` (NumPy's costs a second to compile)."""
+    low, high = 0, places.size
+    while low < high:
+        middle = (low + high) // 2
+        if places[middle] < voxel:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@kernel(borrows=True)
 def total(values):
     """Sum from the first to the last: NumPy's own has another order with the compiler than without."""
     found = 0.0
@@ -101,7 +114,7 @@ def total(values):
     return found
 
 
-@kernel
+@kernel(borrows=True)
 def take_rows(rows, values, start, count):
     """So many rows of an array over voxels, the first of which begins with voxel ``start``; zeros of an empty one."""
     if values.size == 0:
@@ -114,7 +127,7 @@ def take_rows(rows, values, start, count):
             rows[i, x] = row[x]
 
 
-@kernel
+@kernel(borrows=True)
 def fill_rows(rows, tissue, start, count, vessel):
     """Loss, gain and uptake of so many rows, from all parts of the tissue; the first begins with voxel ``start``.
 
@@ -139,7 +152,7 @@ def fill_rows(rows, tissue, start, count, vessel):
     return vessel
 
 
-@kernel
+@kernel(borrows=True)
 def linearise_rows(at, sink, saturation, rows, z, first, last):
     """Right-hand side and loss of some rows for saturable uptake about the values of ``at`` (eq. F12).
 
@@ -158,7 +171,7 @@ def linearise_rows(at, sink, saturation, rows, z, first, last):
             sink[i, x] = loss[i, x] + uptake_slope(saturation[x], half, highest[i, x])
 
 
-@kernel
+@kernel(borrows=True)
 def supply_rows(right, gain, z, first, last, inflow):
     """Add what fixed faces bring to the right-hand side, and to ``gain`` (strip, x): all supply."""
     inflow_x, inflow_y, inflow_z = inflow.x, inflow.y, inflow.z
@@ -171,7 +184,7 @@ def supply_rows(right, gain, z, first, last, inflow):
             gain[y - first, x] = gain[y - first, x] + (inflow_x[x] + others)
 
 
-@kernel
+@kernel(borrows=True)
 def invert_rows(inverse, z, first, last, diagonal, sink, own):
     """Diagonals of some rows and their reciprocals; then ``sink`` as a coarser lattice feels it (eq. F16)."""
     own_x, own_y, own_z = own.x, own.y, own.z
@@ -186,7 +199,7 @@ def invert_rows(inverse, z, first, last, diagonal, sink, own):
             sink[i, x] = held_loss(sink[i, x], own_x[x] + others)
 
 
-@kernel
+@kernel(borrows=True)
 def add_squares(sums, rows, count):
     """Add squares voxel by voxel, row after row, so that one plane makes one sum."""
     for i in range(count):
@@ -216,7 +229,7 @@ def linearise(c, h, tissue, norms, first, last):
     value, right = at.value, at.right
     nz, ny, nx = value.shape
     rows = Rows(np.empty((STRIP, nx)), np.empty((STRIP, nx)), np.empty((STRIP, nx)), tissue.half)
-    vessel = np.searchsorted(tissue.place, 2 * first * ny * nx)
+    vessel = first_from(tissue.place, 2 * first * ny * nx)
     fill, own, inflow = lines_of(h.fill, h, 0), lines_of(h.own, h, 0), lines_of(h.inflow, h, 0)
     sink, diagonal, out = np.empty((STRIP, nx)), np.empty((STRIP, nx)), np.empty((STRIP, nx))
     saturation, rest, supplied = np.empty(nx), np.empty(nx), np.empty(nx)
@@ -264,7 +277,7 @@ def coarsen(h, level, first, last):
             average_rows(target, z, south, north, held, fill)
 
 
-@kernel(entry=True)
+@kernel(entry=True, borrows=True)
 def coarsen_below(h, level):
     """Coefficients of ``level`` and of all levels below it."""
     deepest = h.shape.shape[0] - 1
