@@ -182,7 +182,7 @@ def test_the_parts_of_a_cycle_equal_their_twins(shape: tuple[int, int, int]) -> 
     solver._linearise(c, tissue, crew)
     rng = np.random.default_rng(4)
     for level in range(sizes.size - 1):
-        value = multigrid.values_of(c, h, level)
+        value = multigrid.values_of(c, h.value, h.offset, h.shape, level).ravel()  # a view
         value[:] = rng.random(sizes[level])
         right = h.right[h.offset[level] :][: sizes[level]]
         right[:] = OXYGEN / 400.0 * rng.random(sizes[level])
@@ -194,7 +194,7 @@ def test_the_parts_of_a_cycle_equal_their_twins(shape: tuple[int, int, int]) -> 
 
         left = right + twins.level_matrix(h, level) @ value - value / inverse
         deeper = int(h.shape[level + 1, 2])
-        below = multigrid.values_of(c, h, level + 1)
+        below = multigrid.values_of(c, h.value, h.offset, h.shape, level + 1).ravel()
         below[:] = np.nan
         multigrid.restrict(c, h, level, 0, deeper)
         target = h.right[h.offset[level + 1] :][: sizes[level + 1]]

@@ -77,47 +77,51 @@ def reciprocal(x):
     return 1.0 / x if x > 0.0 else 0.0
 
 
-@kernel
-def values_of(c, h, level):
-    """Values of one level: the field itself, or the correction. Flat."""
-    if level == 0:
-        return c
-    first = h.offset[level] - h.offset[1]
-    return h.value[first : first + h.shape[level, X] * h.shape[level, Y] * h.shape[level, Z]]
+# Views are made from the arrays they need: to hand over all fifteen of a `Hierarchy` is a hundred arguments to compile.
 
 
 @kernel
-def boxed(packed, h, level, first):
+def boxed(packed, shape, level, first):
     """The part of a packed array from ``first`` on that belongs to one level, as an array over z, y, x.
 
     Loops over x in such an array compile to vector code; flat ones with computed indices do not.
     """
-    nx, ny, nz = h.shape[level, X], h.shape[level, Y], h.shape[level, Z]
+    nx, ny, nz = shape[level, X], shape[level, Y], shape[level, Z]
     return packed[first : first + nx * ny * nz].reshape(nz, ny, nx)
 
 
 @kernel
-def along(packed, h, level, axis):
-    """The part of a packed line that belongs to one axis of one level."""
-    first = h.edge[level, axis]
-    return packed[first : first + h.shape[level, axis]]
+def values_of(c, value, offset, shape, level):
+    """Values of one level, the field itself or the correction, over z, y, x."""
+    if level == 0:
+        return boxed(c, shape, 0, 0)
+    return boxed(value, shape, level, offset[level] - offset[1])
 
 
 @kernel
-def lines_of(packed, h, level):
+def along(packed, edge, shape, level, axis):
+    """The part of a packed line that belongs to one axis of one level."""
+    first = edge[level, axis]
+    return packed[first : first + shape[level, axis]]
+
+
+@kernel
+def lines_of(packed, edge, shape, level):
     """The parts of a packed line that belong to the axes of one level."""
-    return Lines(along(packed, h, level, X), along(packed, h, level, Y), along(packed, h, level, Z))
+    return Lines(
+        along(packed, edge, shape, level, X), along(packed, edge, shape, level, Y), along(packed, edge, shape, level, Z)
+    )
 
 
 @kernel
 def open_level(c, h, level):
     """`Level` with the arrays of one level."""
-    nx, ny, nz = h.shape[level, X], h.shape[level, Y], h.shape[level, Z]
+    shape, edge, first = h.shape, h.edge, h.offset[level]
+    below, above = lines_of(h.below, edge, shape, level), lines_of(h.above, edge, shape, level)
     return Level(
-        values_of(c, h, level).reshape(nz, ny, nx),
-        boxed(h.right, h, level, h.offset[level]), boxed(h.inverse, h, level, h.offset[level]),
-        along(h.below, h, level, X), along(h.above, h, level, X), along(h.below, h, level, Y),
-        along(h.above, h, level, Y), along(h.below, h, level, Z), along(h.above, h, level, Z),
+        values_of(c, h.value, h.offset, shape, level),
+        boxed(h.right, shape, level, first), boxed(h.inverse, shape, level, first),
+        below.x, above.x, below.y, above.y, below.z, above.z,
     )  # fmt: skip
 
 
@@ -213,10 +217,10 @@ def restrict(c, h, level, first, last):
 
     The correction there starts from zero.
     """
-    at, below = open_level(c, h, level), open_level(c, h, level + 1)
-    value, inverse, target, correction = at.value, at.inverse, below.right, below.value
+    at, correction = open_level(c, h, level), values_of(c, h.value, h.offset, h.shape, level + 1)
+    value, inverse, target = at.value, at.inverse, boxed(h.right, h.shape, level + 1, h.offset[level + 1])
     nz, ny, nx = value.shape
-    fill = lines_of(h.fill, h, level)
+    fill = lines_of(h.fill, h.edge, h.shape, level)
     out = np.empty((STRIP, nx))
     target[first:last] = 0.0
     correction[first:last] = 0.0
@@ -233,11 +237,13 @@ def restrict(c, h, level, first, last):
 @kernel(entry=True)
 def correct(c, h, level, first, last):
     """Phase: the correction of the next level, interpolated to the planes ``first`` to ``last`` (eq. F15)."""
-    value, below = open_level(c, h, level).value, open_level(c, h, level + 1).value
+    edge, shape = h.edge, h.shape
+    value, below = values_of(c, h.value, h.offset, shape, level), values_of(c, h.value, h.offset, shape, level + 1)
     ny, nx = value.shape[1], value.shape[2]
-    other_x, near_x, far_x = along(h.other, h, level, X), along(h.near, h, level, X), along(h.far, h, level, X)
-    other_y, near_y, far_y = along(h.other, h, level, Y), along(h.near, h, level, Y), along(h.far, h, level, Y)
-    other_z, near_z, far_z = along(h.other, h, level, Z), along(h.near, h, level, Z), along(h.far, h, level, Z)
+    near, far = lines_of(h.near, edge, shape, level), lines_of(h.far, edge, shape, level)
+    near_x, near_y, near_z, far_x, far_y, far_z = near.x, near.y, near.z, far.x, far.y, far.z
+    other_x, other_y = along(h.other, edge, shape, level, X), along(h.other, edge, shape, level, Y)
+    other_z = along(h.other, edge, shape, level, Z)
     mixed = np.empty(below.shape[2])
     for z in range(first, last):
         deep, deeper = z // 2, other_z[z]

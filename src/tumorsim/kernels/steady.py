@@ -225,12 +225,13 @@ def linearise(c, h, tissue, norms, first, last):
     first, last
         Range of planes of level 1.
     """
-    at, target = open_level(c, h, 0), boxed(h.sink, h, 1, 0)
+    at, target = open_level(c, h, 0), boxed(h.sink, h.shape, 1, 0)
     value, right = at.value, at.right
     nz, ny, nx = value.shape
     rows = Rows(np.empty((STRIP, nx)), np.empty((STRIP, nx)), np.empty((STRIP, nx)), tissue.half)
     vessel = first_from(tissue.place, 2 * first * ny * nx)
-    fill, own, inflow = lines_of(h.fill, h, 0), lines_of(h.own, h, 0), lines_of(h.inflow, h, 0)
+    fill, own = lines_of(h.fill, h.edge, h.shape, 0), lines_of(h.own, h.edge, h.shape, 0)
+    inflow = lines_of(h.inflow, h.edge, h.shape, 0)
     sink, diagonal, out = np.empty((STRIP, nx)), np.empty((STRIP, nx)), np.empty((STRIP, nx))
     saturation, rest, supplied = np.empty(nx), np.empty(nx), np.empty(nx)
     target[first:last] = 0.0
@@ -261,10 +262,11 @@ def coarsen(h, level, first, last):
 
     ``first`` and ``last`` are planes of the next level.
     """
-    inverse, sink = boxed(h.inverse, h, level, h.offset[level]), boxed(h.sink, h, level, h.offset[level] - h.offset[1])
-    target = boxed(h.sink, h, level + 1, h.offset[level + 1] - h.offset[1])
+    shape, start = h.shape, h.offset[1]
+    inverse, sink = boxed(h.inverse, shape, level, h.offset[level]), boxed(h.sink, shape, level, h.offset[level] - start)
+    target = boxed(h.sink, shape, level + 1, h.offset[level + 1] - start)
     nz, ny, nx = sink.shape
-    fill, own = lines_of(h.fill, h, level), lines_of(h.own, h, level)
+    fill, own = lines_of(h.fill, h.edge, shape, level), lines_of(h.own, h.edge, shape, level)
     diagonal, held = np.empty((STRIP, nx)), np.empty((STRIP, nx))
     target[first:last] = 0.0
     for z in range(2 * first, min(2 * last, nz)):
