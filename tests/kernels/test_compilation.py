@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -44,6 +45,37 @@ def test_no_index_is_out_of_bounds(tmp_path: Path) -> None:
     checked = {"NUMBA_BOUNDSCHECK": "1", "TUMORSIM_CACHE_DIR": str(tmp_path)}
     assert "IndexError" in python("-c", BEYOND, **checked).stderr  # the check is on
     assert printed(str(Path(__file__).with_name("tiny_trial.py")), str(DAYS), **checked) == tiny_trials(DAYS)
+
+
+@pytest.mark.medium
+def test_an_inner_kernel_is_loaded_as_it_was_compiled(tmp_path: Path) -> None:
+    """It lies in the cache without machine code of its own."""
+    inner = "from tumorsim.kernels.growth import half_saturation as f; print(f(1.0, 3.0).hex(), *f.stats.cache_hits)"
+    first = printed("-c", inner, TUMORSIM_CACHE_DIR=str(tmp_path))
+    assert first == (1.0 / 4.0).hex()  # nothing was loaded
+    again = printed("-c", inner, TUMORSIM_CACHE_DIR=str(tmp_path))
+    assert again.split()[0] == first
+    assert len(again.split()) > 1
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_compiling_leaves_the_collector_as_it_was(collects: bool) -> None:
+    from numba.core.errors import TypingError
+
+    @_jit.kernel
+    def twice(x):  # type: ignore[no-untyped-def]
+        return 2.0 * x
+
+    try:
+        if not collects:
+            gc.disable()
+        assert twice(2.0) == 4.0
+        assert gc.isenabled() == collects
+        with pytest.raises(TypingError):
+            twice("a")
+        assert gc.isenabled() == collects
+    finally:
+        gc.enable()
 
 
 @pytest.fixture(scope="module")

@@ -27,9 +27,10 @@ def test_contents_of_blocks_equal_their_twin(shape: tuple[int, int, int], factor
     with Crew() as crew:
         vessel_list = Supply(grid, rules, crew).list_vessels(state, vessels)
     exchange.count_engaged(found.engaged, state.lymphocytes, lymphocytes, grid)
-    middle = grid.bz // 2
-    exchange.gather_blocks(found, state, vessel_list, rules, middle, grid.bz)
-    exchange.gather_blocks(found, state, vessel_list, rules, 0, middle)
+    middle, kind, oxygen = grid.bz // 2, state.voxels.kind, state.fields.oxygen
+    normal, law = float(rules.tissue.oxygen.normal_oxygen), rules.patient.traits.vessels
+    exchange.gather_blocks(found, kind, oxygen, vessel_list, grid, normal, law, middle, grid.bz)
+    exchange.gather_blocks(found, kind, oxygen, vessel_list, grid, normal, law, 0, middle)
     for name, values in expected.items():
         np.testing.assert_allclose(getattr(found, name), values, rtol=EXACT, atol=1e-15, err_msg=name)
     assert expected["flow"].any()

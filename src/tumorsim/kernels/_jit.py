@@ -235,8 +235,9 @@ def kernel(
     entry
         Called from Python in earnest; the others are called by kernels.
     borrows
-        Makes no array, and is handed none by a kernel that makes one: it works on those of its caller, and counts
-        no references. Counting them took more time than the laws of a lesion, and is what two threads fought over.
+        Makes no array, and returns none to a kernel that counts: it works on those of its caller, and counts no
+        references. Counting them took more time than the laws of a lesion, is what two threads fought over, and
+        was a fifth of what the compiler had to translate for a lattice.
     inline
         Made part of its caller: worth it where there is one caller, and many arguments to hand over.
 

@@ -127,29 +127,32 @@ def voxels_in_block(z, y, x, grid):
 
 
 @kernel(entry=True, borrows=True)
-def gather_blocks(contents, state, found, rules, first, last):
+def gather_blocks(contents, kind, oxygen, found, grid, normal_oxygen, p, first, last):
     """Phase: contents of the blocks in the planes of blocks from ``first`` to ``last`` (exclusive).
 
     Parameters
     ----------
     contents
         `Contents`, filled in place; ``engaged`` holds the counts of `count_engaged` and is divided.
-    state
-        `lattice.State` with its oxygen.
+    kind, oxygen
+        (voxel,) of `lattice.Voxels`; of `lattice.Fields`, mmHg.
     found
         `VesselList`.
-    rules
-        `lattice.Rules`.
+    grid
+        `lattice.Grid`.
+    normal_oxygen
+        mmHg.
+    p
+        Record of `layout.Vessels`.
     first, last
         Range of planes of blocks.
     """
     cells, secretion, flow, closed = contents.cells, contents.secretion, contents.flow, contents.closed
-    engaged, grid = contents.engaged, state.grid
-    plane = grid.by * grid.bx
+    engaged, plane = contents.engaged, grid.by * grid.bx
     for summed in (cells, secretion, flow, closed):
         summed[first * plane : last * plane] = 0.0
     z_first, z_last = first * grid.factor, min(last * grid.factor, grid.nz)
-    add_cells(cells, secretion, state, rules, z_first, z_last)
+    add_cells(cells, secretion, kind, oxygen, grid, normal_oxygen, p, z_first, z_last)
     add_vessels(flow, closed, found, grid, z_first, z_last)
     for z in range(first, last):
         for y in range(grid.by):
@@ -163,10 +166,9 @@ def gather_blocks(contents, state, found, rules, first, last):
 
 
 @kernel(borrows=True)
-def add_cells(cells, secretion, state, rules, first, last):
+def add_cells(cells, secretion, kind, oxygen, grid, normal_oxygen, p, first, last):
     """Tumour cells, and the VEGF they secrete, of the planes from ``first`` to ``last`` (exclusive)."""
-    grid, kind, oxygen, p = state.grid, state.voxels.kind, state.fields.oxygen, rules.patient.traits.vessels
-    normal, factor = rules.tissue.oxygen.normal_oxygen, grid.factor
+    factor = grid.factor
     for z in range(first, last):
         for y in range(grid.ny):
             start = (z * grid.ny + y) * grid.nx
@@ -174,8 +176,9 @@ def add_cells(cells, secretion, state, rules, first, last):
             for block in range(grid.bx):
                 for voxel in range(start + block * factor, start + min((block + 1) * factor, grid.nx)):
                     if kind[voxel] == TUMOUR:
+                        oxygenated = local_oxygenation(oxygen[voxel], normal_oxygen, p)
                         cells[row + block] += 1.0
-                        secretion[row + block] += hypoxic_secretion(local_oxygenation(oxygen[voxel], normal, p), p)
+                        secretion[row + block] += hypoxic_secretion(oxygenated, p)
 
 
 @kernel(borrows=True)

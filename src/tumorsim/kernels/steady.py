@@ -263,7 +263,8 @@ def coarsen(h, level, first, last):
     ``first`` and ``last`` are planes of the next level.
     """
     shape, start = h.shape, h.offset[1]
-    inverse, sink = boxed(h.inverse, shape, level, h.offset[level]), boxed(h.sink, shape, level, h.offset[level] - start)
+    inverse = boxed(h.inverse, shape, level, h.offset[level])
+    sink = boxed(h.sink, shape, level, h.offset[level] - start)
     target = boxed(h.sink, shape, level + 1, h.offset[level + 1] - start)
     nz, ny, nx = sink.shape
     fill, own = lines_of(h.fill, h.edge, shape, level), lines_of(h.own, h.edge, shape, level)

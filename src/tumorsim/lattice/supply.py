@@ -178,9 +178,11 @@ class Supply:
         found = self.list_vessels(state, vessel_count)
         contents, crew, blocks = self._contents, self.crew, self.blocks.voxels
         exchange.count_engaged(contents.engaged, state.lymphocytes, lymphocyte_count, self.grid)
-        crew.run(exchange.gather_blocks, self.grid.bz, contents, state, found, self.rules,
-                 voxels=state.voxels.kind.size)  # fmt: skip
-        signals, fields = self.rules.tissue.signals, state.fields
+        tissue, fields, kind = self.rules.tissue, state.fields, state.voxels.kind
+        normal, law = float(tissue.oxygen.normal_oxygen), self.rules.patient.traits.vessels
+        crew.run(exchange.gather_blocks, self.grid.bz, contents, kind, fields.oxygen, found, self.grid, normal, law,
+                 voxels=kind.size)  # fmt: skip
+        signals = tissue.signals
         ended = {}
         for name in ("vegf", "interferon"):
             ended[name] = self._solve_block(name, state, depot_level)
