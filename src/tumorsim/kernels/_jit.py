@@ -121,6 +121,9 @@ def one_type(argument: Any) -> Any:
     return types.int64 if isinstance(plain, types.Integer) and plain != types.uint64 else plain
 
 
+KNOWN = version("numba").startswith("0.68.")  # its compiler was looked into; others translate inner kernels as well
+
+
 class InnerLibrary(JITCodeLibrary):  # type: ignore[misc] # numba has no types
     """Code of an inner kernel: optimised, and ready to be made part of its callers, but never machine code itself.
 
@@ -190,7 +193,7 @@ class Kernel(CPUDispatcher):  # type: ignore[misc] # numba has no types
     def add_overload(self, compiled: Any) -> None:
         """Take in compiled code; its copies of inner kernels get their constants, as numba does on loading."""
         super().add_overload(compiled)
-        if compiled.referenced_envs is None and not isinstance(compiled.library, InnerLibrary):
+        if KNOWN and compiled.referenced_envs is None and not isinstance(compiled.library, InnerLibrary):
             for environment in compiled._find_referenced_environments():
                 compiled.codegen.set_env(environment.env_name, environment)
 
@@ -252,7 +255,7 @@ def kernel(
     if numba.config.DISABLE_JIT:
         return function
     if not entry:
-        options |= {"no_cpython_wrapper": True, "pipeline_class": InnerCompiler}
+        options |= {"no_cpython_wrapper": True} | ({"pipeline_class": InnerCompiler} if KNOWN else {})
     compiled = numba.njit(_nrt=not borrows, forceinline=inline, **options)(function)
     compiled._cache = KernelCache(function)
     compiled.__class__ = Kernel if entry else InnerKernel
