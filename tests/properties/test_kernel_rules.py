@@ -101,7 +101,9 @@ def leaves_a_function_uncompiled(tree: ast.Module) -> Iterator[int]:
                 yield node.lineno
 
 
-MAKES_ARRAYS = {"zeros", "empty", "ones", "full", "arange", "copy", "zeros_like", "empty_like", "no_intake", "even_words"}
+MAKES_ARRAYS = {
+    "zeros", "empty", "ones", "full", "arange", "copy", "zeros_like", "empty_like", "no_intake", "even_words",
+}  # fmt: skip
 
 
 def borrows_what_it_makes(tree: ast.Module) -> Iterator[int]:
