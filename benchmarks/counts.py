@@ -35,20 +35,21 @@ class Count:
 # counted, since it can be worked out once ---------------------------------------------------------------------------
 DISPOSE = 18  # level 1, exchange 3, saturable 3, clearance after the first dose 7 and times the level 1, sums 3
 CIRCULATE = 14  # inflow 5, blood 2, lung 1, liver 3, rest 3
-EFFECTS = 42  # concentration 4, five Emax laws 3 each, combining them 17, complements 6
+EFFECTS = 41  # concentration 3, five Emax laws 3 each, combining them 17, complements 6
 SUPPLY = 26 + 3  # cells 4, density 3, perfusion 7, oxygen 2, VEGF 9, volume 1; cells once more 3
-KILLING = 78  # cells 3, recruiting 9, permitted and access 16, moving and tiring 14, reached 7, clones 25, T cells 4
-GROWTH = 112  # births 13, crowding 2, losses 8, switching and escape 15, clones 26, the dead 9, vessels 35, small 4
+KILLING = 76  # cells 3, recruiting 9, permitted and access 16, moving and tiring 14, reached 7, clones 25, T cells 2
+# births 13, crowding 2, losses 8, switching and escape 15, clones 26, the dead 9, vessels 34, small 4, sums 2
+GROWTH = 113
 LESION = SUPPLY + KILLING + GROWTH
-BODY = 40  # sums over lesions 2, helpers 2, memory 12, reserve 3, hazard of liver 4 and what explains it 8, others 9
+BODY = 38  # helpers 2, memory 12, reserve 3, hazard of liver 4 and what explains it 8, others 9
 LAWS = DISPOSE + CIRCULATE + EFFECTS + LESION + BODY
 # --- one step of the integrator, a state: sums over earlier stages, the move to each stage, error and tolerance ---
 SUMS = 2 * sum(range(1, STAGES)) + 2 * (STAGES - 1)
 ERROR = 16
 STATES = 2 + 4 + 5 + 12  # one drug, one product, tail of the body, one lesion
 PER_STATE = (SUMS + ERROR) / (STAGES - 1)
-# what a stage reads and writes a state: on average (1 + ... + 6) / 6 slopes, y, y_new twice, its own slope
-STAGE_BYTES = 8 * (sum(range(1, STAGES)) / (STAGES - 1) + 4)
+# what a stage reads and writes a state: on average (1 + ... + 6) / 6 slopes, y, the step, y_new twice, its own slope
+STAGE_BYTES = 8 * (sum(range(1, STAGES)) / (STAGES - 1) + 5)
 
 PHILOX = random.ROUNDS * (2 * 15 + 6)  # two products of 64 by 64 bits, 14 for the upper half and 1; 4 xor, 2 additions
 REACT, GATHER, SETTLE = 5, 3, 3  # of a voxel; the last two for each axis

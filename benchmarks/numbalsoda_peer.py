@@ -10,12 +10,13 @@ from typing import Any
 
 import numba
 import numpy as np
-from event_driver import Carry, Patient
+from event_driver import Carry, Patient, absolute_tolerances
 from numba import types
 from numbalsoda import lsoda
 
-from tumorsim.kernels import integrate, layout
-from tumorsim.kernels.derivatives import derivatives
+from tumorsim.kernels import layout
+from tumorsim.kernels.derivatives import slopes_alone
+from tumorsim.kernels.lanes import write_parameters
 
 STEPS_AT_MOST = 1_000_000
 
@@ -33,33 +34,30 @@ def silence() -> Iterator[None]:
         os.close(nowhere)
 
 
-def box_type(patient: layout.Patient) -> np.dtype[np.void]:
-    """Record that holds all of a patient: the solver hands one pointer to the right-hand side."""
-    parts = [("states", "i8"), ("lesions", "i8"), ("traits", layout.TRAITS)]
-    kinds = {"drugs": layout.DRUG, "products": layout.PRODUCT, "procedures": layout.PROCEDURE}
-    kinds |= {"intake": layout.INTAKE, "slots": layout.SLOT}
-    sized = [(name, kind, (getattr(patient, name).size,)) for name, kind in kinds.items()]
-    # an empty array has no place in a record
-    return np.dtype(parts + [(name, kind, (max(1, n[0]),)) for name, kind, n in sized])
+def boxed(states: int, lesions: int, lanes: layout.Lanes) -> np.ndarray:
+    """Lanes as one array, since the solver hands one pointer to the right-hand side: where things are comes first."""
+    head = (lanes.numbers.size, states, lesions, *lanes[1:])
+    return np.concatenate([np.array(head, dtype=np.float64), lanes.numbers])
+
+
+HEAD = 2 + len(layout.Lanes._fields)  # numbers before those of the lanes
 
 
 @lru_cache
-def right_hand_side(kind: np.dtype[np.void], drugs: int, products: int, procedures: int) -> Any:
-    """The right-hand side as a C function over such records."""
-    signature = types.void(
-        types.double, types.CPointer(types.double), types.CPointer(types.double),
-        types.CPointer(numba.from_dtype(kind)),
-    )  # fmt: skip
+def right_hand_side() -> Any:
+    """The right-hand side as a C function over what `boxed` makes."""
+    pointer = types.CPointer(types.double)
 
-    @numba.cfunc(signature, error_model="numpy")
+    @numba.cfunc(types.void(types.double, pointer, pointer, pointer), error_model="numpy")
     def call(t, u, du, data):
-        boxes = numba.carray(data, (1,))
-        box = boxes[0]
-        y, dy = numba.carray(u, (box.states,)), numba.carray(du, (box.states,))
-        patient = layout.Patient(
-            box.traits, box.drugs[:drugs], box.products[:products], box.procedures[:procedures], box.intake, box.slots
-        )
-        derivatives(t, y, dy, box.lesions, patient)
+        size = int(numba.carray(data, (1,))[0])
+        box = numba.carray(data, (HEAD + size,))
+        n = int(box[1])
+        lanes = layout.Lanes(
+            box[HEAD:], int(box[3]), int(box[4]), int(box[5]), int(box[6]), int(box[7]), int(box[8]), int(box[9]),
+            int(box[10]), int(box[11]), int(box[12]), int(box[13]),
+        )  # fmt: skip
+        slopes_alone(t, numba.carray(u, (n,)), numba.carray(du, (n,)), int(box[2]), lanes)
 
     return call
 
@@ -71,19 +69,13 @@ def carries(tolerance: float) -> Carry:
     """
 
     def carry(p: Patient, t: float, t_end: float, changed: bool) -> int:
-        patient, lesions, n = p.patient, p.lesions, p.count()
-        box = np.zeros(1, box_type(patient))
-        box["states"], box["lesions"], box["traits"] = n, lesions, patient.traits
-        for name in ("drugs", "products", "procedures", "intake", "slots"):
-            part = getattr(patient, name)
-            box[name][0, : part.size] = part
-        floor = np.zeros(n)
-        integrate.fill_absolute_tolerances(floor, lesions, patient)
-        function = right_hand_side(box.dtype, patient.drugs.size, patient.products.size, patient.procedures.size)
-        times = np.array([t, t_end])
+        lesions, n, lanes = p.lesions, p.count(), p.work.lanes
+        write_parameters(lanes.numbers[lanes.at_par :], lesions, p.patient)
+        floor, times = absolute_tolerances(p), np.array([t, t_end])
         found, done = lsoda(
-            function.address, p.work.y[:n].copy(), times, box, tolerance, floor.min() * tolerance * 1e6, STEPS_AT_MOST
-        )
+            right_hand_side().address, p.work.y[:n].copy(), times, boxed(n, lesions, lanes), tolerance,
+            floor.min() * tolerance * 1e6, STEPS_AT_MOST,
+        )  # fmt: skip
         assert done, (t, t_end)
         p.work.y[:n] = found[-1]
         return lesions

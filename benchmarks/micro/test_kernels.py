@@ -18,6 +18,7 @@ from benchmarks.fields import OXYGEN, SPACING, VEGF_HOUR, hours
 from benchmarks.lsoda import course, ours
 
 from tumorsim.kernels import multigrid
+from tumorsim.kernels.layout import LANES
 from tumorsim.lattice.crew import Crew
 from tumorsim.lattice.fields import Diffusion, Lattice, SteadyField
 
@@ -31,9 +32,9 @@ def test_random_words(benchmark: Any) -> None:
     benchmark(blocks_of_words, WORDS)
 
 
-def test_one_patient(benchmark: Any) -> None:
-    """Five years of one patient with events."""
-    given = course(1)
+def test_full_lanes(benchmark: Any) -> None:
+    """Five years of as many patients as there are lanes, with events."""
+    given = course(LANES, 0)
     ours(given)
     assert benchmark(ours, given).event["steps"][0] > 0.0
 

@@ -13,6 +13,8 @@ import numpy as np
 
 from tumorsim.kernels import decay, layout
 from tumorsim.kernels.advance import advance
+from tumorsim.kernels.derivatives import count_states
+from tumorsim.kernels.integrate import lanes_for
 from tumorsim.kernels.layout import Floats, Ints, Records
 from tumorsim.kernels.treat import salvage
 from tumorsim.models import patient as model
@@ -108,21 +110,27 @@ class Walk:
         self.arrivals: Floats = cohort.lesions["arrival"][self.first : int(cohort.lesion_offset[row + 1])]
         self.events: Records = cohort.events[cohort.event_offset[row] : cohort.event_offset[row + 1]]
         slots, drugs, products = max(self.arrivals.size, 1), cohort.drugs.shape[1], cohort.products.shape[1]
-        states = model.count_states(slots, drugs, products)
+        lanes = lanes_for(slots, drugs, products)  # of which the patient takes the first
+        numbers, k = lanes.numbers, lanes.numbers[lanes.at_k : lanes.at_atol]
+        y, y_new = (
+            numbers[at : at + lanes.states * layout.LANES : layout.LANES] for at in (lanes.at_y, lanes.at_y_new)
+        )
         # a record does not keep its array alive
         self._memo, self._out = np.zeros(1, layout.MEMO), np.zeros(1, layout.OUTCOME)
         self.rows: Records = np.zeros(inputs.visits, layout.VISIT)
         self.out: Records = self._out[0]
         self.patient = layout.Patient(
             cohort.traits[row], cohort.drugs[row], cohort.products[row], cohort.procedures,
-            model.no_intake(drugs), np.zeros(slots, layout.SLOT),
+            np.array([(0.0, np.inf)] * drugs, layout.INTAKE), np.zeros(slots, layout.SLOT),
         )  # fmt: skip
         self.work = layout.Work(
-            np.zeros(states), np.zeros(states), np.zeros((decay.ROWS, states)), np.zeros(states),
+            y, y_new, k.reshape(decay.ROWS, lanes.states, layout.LANES)[:, :, 0], lanes,
             self._memo[0], np.zeros(slots, layout.MARK), np.zeros(drugs + products, np.int64),
         )  # fmt: skip
         model.start(self.work, self.patient, self.policy)
         self.limits: Floats = self.work.memo["limits"].copy()
+        if self.policy["adjuvant"] == 0:
+            self._memo["regrown"] = model.half_the_cells_at_entry(row, cohort)
         if not mortal:
             self._memo["limits"] = np.inf
         model.clear_outcome(self.out, self.rows)
@@ -140,7 +148,7 @@ class Walk:
 
     def count(self) -> int:
         """Number of states in use."""
-        return int(model.count_states(self.lesions, self.patient.drugs.size, self.patient.products.size))
+        return int(count_states(self.lesions, self.patient.drugs.size, self.patient.products.size))
 
     def numbers(self) -> Ints:
         """Number of each lesion present, in the order of the state."""
@@ -188,9 +196,10 @@ class Walk:
         cohort, before = self.inputs.cohort, self._snapshot()
         changed = False
         while self._lesion < self.arrivals.size and self.arrivals[self._lesion] <= self.t:
-            self.lesions = int(model.arrive(self._lesion, self.lesions, self.work, self.patient, cohort, self.first))
+            there = self.lesions
+            self.lesions = int(model.arrive(self._lesion, there, self.work, self.patient, cohort, self.first))
             self.deeds.append(Deed(self.t, "arrival", self._lesion))
-            self._lesion, changed = self._lesion + 1, True
+            self._lesion, changed = self._lesion + 1, changed or self.lesions > there
         while self._event < self.events.size and self.events["time"][self._event] <= self.t and not self.died:
             event, before = self.events[self._event], self._snapshot()
             did = model.apply_event(
@@ -236,7 +245,7 @@ class Walk:
         """Cells after against before of every lesion that changed."""
         if self.lesions == 0:
             return {}
-        body = int(model.count_states(0, self.patient.drugs.size, self.patient.products.size))
+        body = int(count_states(0, self.patient.drugs.size, self.patient.products.size))
         old, new = (y[body:].reshape(self.lesions, -1) for y in (before, self.state()))
         changed = np.flatnonzero((old != new).any(axis=1))
         return {

@@ -13,7 +13,7 @@ from tumorsim.units import MONTH, YEAR
 # Processor time of `run_trial` per patient-year of the longest possible follow-up, measured on
 # both shipped scenarios with 200 patients on one core of a busy server. Advanced patients
 # have more lesions and denser visits. Only the estimate that `check` prints rests on these.
-SECONDS_PER_PATIENT_YEAR: Final = {"adjuvant": 4.0e-4, "advanced": 1.6e-3}
+SECONDS_PER_PATIENT_YEAR: Final = {"adjuvant": 2.2e-4, "advanced": 9.5e-4}
 _ALLOCATED: Final = {"observational": "each in one arm, not randomised"}
 # imports, loading of compiled kernels, statistics and writing of the result
 SECONDS_BASE: Final = 4.0

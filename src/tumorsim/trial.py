@@ -38,7 +38,7 @@ from tumorsim.variables import VARIABLES, VISITS, TrialData
 # keeps every state of 8 patients within 2.4e-6 of the exact solution (docs/numerics/integrator.md)
 RELATIVE_TOLERANCE = 3e-7
 MAX_STEPS = 200_000
-RANGE = 16  # patients a thread takes at once: well under a quarter of a second, so that Ctrl-C is prompt
+AT_ONCE = 96  # patients a thread takes at most: a third of a second, so that Ctrl-C is prompt
 MEASURED_AT_VISITS = tuple(v.name for v in VISITS if v.dtype.kind == "f")
 Progress = Callable[[int, int], None]
 
@@ -334,13 +334,13 @@ def _simulate(
     threads: int, progress: Progress | None, done: int, total: int,
 ) -> int:  # fmt: skip
     """Run all patients of one arm on the kernel's threads; returns the patients done so far."""
-    ranges = _ranges(assigned)
+    shares = _shares(assigned, cohort.lesion_offset, threads)
     with ThreadPoolExecutor(max(1, threads)) as pool:
-        waiting = [pool.submit(simulate_batch, cohort, policy, outcomes, a, b) for a, b in ranges]
+        waiting = [pool.submit(simulate_batch, cohort, policy, outcomes, rows) for rows in shares]
         try:
-            for (first, last), task in zip(ranges, waiting, strict=True):
+            for rows, task in zip(shares, waiting, strict=True):
                 task.result()
-                done += last - first
+                done += rows.size
                 if progress is not None:
                     progress(done, total)
         except BaseException:
@@ -350,17 +350,15 @@ def _simulate(
     return done
 
 
-def _ranges(assigned: Floats) -> list[tuple[int, int]]:
-    """Runs of assigned patients, each at most RANGE long."""
+def _shares(assigned: Floats, lesion_offset: Ints, threads: int) -> list[Ints]:
+    """Rows of assigned patients for one thread after another, those with the most lesions first; even at the end."""
     rows = np.flatnonzero(assigned > 0)
-    if rows.size == 0:
-        return []
-    breaks = np.flatnonzero(np.diff(rows) > 1) + 1
-    return [
-        (int(a), int(min(a + RANGE, run[-1] + 1)))
-        for run in np.split(rows, breaks)
-        for a in range(int(run[0]), int(run[-1]) + 1, RANGE)
-    ]
+    lesions = np.diff(lesion_offset)[rows]
+    rows = rows[np.argsort(-lesions, kind="stable")]
+    lanes = layout.LANES
+    even = -(-rows.size // (2 * max(1, threads)))
+    size = min(AT_ONCE, max(lanes, -(-even // lanes) * lanes))
+    return [rows[a : a + size] for a in range(0, rows.size, size)]
 
 
 def _collect(

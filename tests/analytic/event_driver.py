@@ -14,9 +14,9 @@ from scipy.integrate import solve_ivp
 from tumorsim.course import Carry, Inputs, Walk, advance_to
 from tumorsim.interventions.base import Rows
 from tumorsim.interventions.events import EventTable
-from tumorsim.kernels import decay, integrate, layout
-from tumorsim.kernels.derivatives import derivatives
-from tumorsim.models import patient as model
+from tumorsim.kernels import decay, layout
+from tumorsim.kernels.derivatives import count_states, slopes_alone
+from tumorsim.kernels.lanes import write_parameters
 from tumorsim.scenario import Scenario
 from tumorsim.trial import Study, arm_inputs
 
@@ -34,19 +34,26 @@ def bench(study: Study, arm: int, numbers: np.ndarray, extra: list[tuple[float, 
     return made
 
 
+def absolute_tolerances(p: Patient) -> np.ndarray:
+    """Of every state in use, at a relative one of 1e-6."""
+    lanes = p.work.lanes
+    return np.array(lanes.numbers[lanes.at_atol : lanes.at_span : layout.LANES][: p.count()])
+
+
 def scipy_solver(method: str, tolerance: float) -> Carry:
     """A solver of SciPy on the same right-hand side; it stops where a cumulative hazard reaches its limit."""
 
     def carry(p: Patient, t: float, t_end: float, changed: bool) -> int:
         n, lesions = p.count(), p.lesions
+        lanes = p.work.lanes._replace(numbers=np.zeros_like(p.work.lanes.numbers))  # ours may go on from its own
         slope = np.zeros(n)
+        write_parameters(lanes.numbers[lanes.at_par :], lesions, p.patient)
 
         def right_hand_side(time: float, y: np.ndarray) -> np.ndarray:
-            derivatives(time, y, slope, lesions, p.patient)
+            slopes_alone(time, y, slope, lesions, lanes)
             return slope.copy()
 
-        floor = np.zeros(n)
-        integrate.fill_absolute_tolerances(floor, lesions, p.patient)
+        floor = absolute_tolerances(p)
         solved = solve_ivp(
             right_hand_side,
             (t, t_end),
@@ -74,7 +81,7 @@ def lsoda(tolerance: float) -> Carry:
 
 def hazard_at_limit(p: Patient, cause: int) -> Callable[[float, np.ndarray], float]:
     """Terminal event of `solve_ivp`: the cumulative hazard of a cause less the patient's limit."""
-    state = model.count_states(0, p.patient.drugs.size, p.patient.products.size) - layout.BODY_TAIL + 2 + cause
+    state = count_states(0, p.patient.drugs.size, p.patient.products.size) - layout.BODY_TAIL + 2 + cause
     limit = min(float(p.work.memo["limits"][cause]), 1e300)
 
     def excess(time: float, y: np.ndarray) -> float:

@@ -8,7 +8,7 @@ from event_driver import Patient, bench, lsoda, ours, run_patient
 from integrator_table import benches, quiet_table, slopes, table, text
 
 from tumorsim.api import simulate, study_of
-from tumorsim.kernels import decay, integrate, layout
+from tumorsim.kernels import advance, integrate, lanes, layout
 from tumorsim.models import patient as model
 from tumorsim.scenario import load
 from tumorsim.trial import RELATIVE_TOLERANCE
@@ -86,12 +86,17 @@ def loaded_patient():
 
 def fixed_steps(p, y0: np.ndarray, lesions: int, t0: float, span: float, steps: int) -> np.ndarray:
     n, h = y0.size, span / steps
-    y, y_new, k = y0.copy(), np.zeros(n), np.zeros((decay.ROWS, n))
-    integrate.first_slopes(t0, y, k, y_new, lesions, p.patient)
+    begin(p, y0, lesions, t0)
     for step in range(steps):
-        integrate.take_step(t0 + step * h, h, y, k, y_new, lesions, p.patient)
-        y[:], k[0] = y_new, k[6]
-    return y
+        advance.step_alone(t0 + step * h, h, lesions, p.work)
+        advance.swap_in(n, p.work)
+    return p.state()
+
+
+def begin(p, y0: np.ndarray, lesions: int, t0: float) -> None:
+    """Slopes and modes at the start of a course."""
+    p.work.y[: y0.size] = y0
+    integrate.first_slopes(t0, y0.size, lesions, p.work, p.patient)
 
 
 def test_fixed_steps_converge_at_order_five() -> None:
@@ -111,17 +116,17 @@ def test_the_interpolant_converges_at_order_four_or_better() -> None:
     errors = []
     spans = (0.4, 0.2, 0.1)
     for h in spans:
-        y_new, k = np.zeros(n), np.zeros((decay.ROWS, n))
-        integrate.first_slopes(4.0, y0, k, y_new, lesions, p.patient)
-        integrate.take_step(4.0, h, y0, k, y_new, lesions, p.patient)
         truth = fixed_steps(p, y0, lesions, 4.0, 0.37 * h, 64)
-        inside = np.zeros(n)
-        integrate.interpolate_all(0.37, h, y0, y_new, k, inside, p.patient)
-        error = np.abs(inside - truth) / (np.abs(truth) + 1e-12)
+        begin(p, y0, lesions, 4.0)
+        advance.step_alone(4.0, h, lesions, p.work)
+        y_new, k = p.work.y_new, p.work.k
+        rows = np.zeros(n * layout.LANES)
+        integrate.interpolate_all(0.37, h, n, rows, p.work)
+        error = np.abs(rows[:: layout.LANES] - truth) / (np.abs(truth) + 1e-12)
         errors.append((error[body:].max(), error[:body].max()))
         # both ends are met exactly
-        assert integrate.interpolate(0.0, h, y0, y_new, k, n - 3) == y0[n - 3]
-        assert integrate.interpolate(1.0, h, y0, y_new, k, n - 3) == y_new[n - 3]
+        assert integrate.interpolate(0.0, h, p.work.y, y_new, k, n - 3) == y0[n - 3]
+        assert integrate.interpolate(1.0, h, p.work.y, y_new, k, n - 3) == y_new[n - 3]
     plain, modes = np.polyfit(np.log2(spans), np.log2(errors), 1)[0]
     assert plain > 4.5  # local error of a fourth-order interpolant is of order five
     assert modes > 3.5  # effectors and drugs inside a step are only looked at, at traced points
@@ -132,22 +137,24 @@ def test_embedded_error_is_of_order_five() -> None:
     p, _, lesions = loaded_patient()
     n = p.count()
     y0 = p.work.y[:n].copy()
+    p.work.lanes.numbers[p.work.lanes.at_atol : p.work.lanes.at_span] = 1e-3
     found = []
     for h in (0.2, 0.1, 0.05):
-        y_new, k = np.zeros(n), np.zeros((decay.ROWS, n))
-        integrate.first_slopes(4.0, y0, k, y_new, lesions, p.patient)
-        integrate.take_step(4.0, h, y0, k, y_new, lesions, p.patient)
-        plain = slice(n - lesions * (layout.LESION_HEAD + 2), n)
-        found.append(integrate.error_norm(y0[plain], y_new[plain], k[:, plain], np.full(n, 1e-3)[plain], 1e-6))
+        begin(p, y0, lesions, 4.0)
+        advance.step_alone(4.0, h, lesions, p.work)
+        p.work.k[1, : n - lesions * (layout.LESION_HEAD + 2)] = 0.0  # the states of the body
+        integrate.error_norm(lesions, p.work.lanes, 1, 1e-6)
+        found.append(p.work.lanes.numbers[p.work.lanes.at_clock + lanes.ERROR * layout.LANES])
     slope = np.polyfit(np.log2((0.2, 0.1, 0.05)), np.log2(found), 1)[0]
     assert slope == pytest.approx(5.0, abs=0.5)
 
 
 def test_nan_is_never_an_accepted_error() -> None:
-    n = 3
-    k = np.zeros((decay.ROWS, n))
-    k[1, 1] = np.nan
-    assert not integrate.error_norm(np.ones(n), np.ones(n), k, np.ones(n), 1e-6) <= 1.0
+    p, _, lesions = loaded_patient()
+    advance.step_alone(4.0, 0.1, lesions, p.work)
+    p.work.k[1, 1] = np.nan
+    integrate.error_norm(lesions, p.work.lanes, 1, 1e-6)
+    assert not p.work.lanes.numbers[p.work.lanes.at_clock + lanes.ERROR * layout.LANES] <= 1.0
 
 
 def test_death_is_found_where_the_hazard_crosses_its_limit() -> None:

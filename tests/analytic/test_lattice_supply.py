@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import supply_cases as cases
 import supply_table as tables
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tumorsim.kernels import vessels as laws
@@ -157,20 +157,27 @@ def test_fields_keep_their_bounds(sides, seed: int, share: float, strength: floa
 
 
 @given(SIDES, st.integers(0, 10**6), st.floats(-2.0, 2.0))
+@example((1, 1, 7), 0, 0.0)
 @settings(max_examples=30, deadline=None)
 def test_the_solver_itself_keeps_them_to_its_tolerance(sides, seed: int, strength: float) -> None:
-    """Without `keep_within`."""
+    """Without `keep_within`.
+
+    Oxygen may fail to balance where one vessel feeds a short row of voxels that take up all it brings, as in the
+    example; then the solver says so.
+    """
     state, vessels, lymphocytes = cases.random_state(sides, seed)
     rules = cases.make_rules(oxygen={"vessel_exchange": cases.OXYGEN["vessel_exchange"] * 10.0**strength})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Supply, "_keep_within", lambda *_: None)
         supply = supply_of(state, rules)
-        supply.solve_oxygen(state, vessels)
+        balanced = supply.solve_oxygen(state, vessels).converged
         supply.solve_signals(state, vessels, lymphocytes, 100.0)
     slack = 1e-6
-    for name, most in {"oxygen": 40.0, "drug": 1.0, "depot": 100.0, "suppressors": 1.0, "chemokine": 1.0}.items():
+    highest = {"oxygen": 40.0} if balanced else {}
+    for name, most in (highest | {"drug": 1.0, "depot": 100.0, "suppressors": 1.0, "chemokine": 1.0}).items():
         field = getattr(state.fields, name)
         assert -slack * most <= field.min() <= field.max() <= (1.0 + slack) * most, name
+    assert balanced or 1 in sides, "only a row or a sheet may be left unbalanced"
 
 
 # --- closed forms ---------------------------------------------------------------------------

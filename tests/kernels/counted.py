@@ -71,22 +71,39 @@ class Counted:
     def __gt__(self, other: Any) -> bool:
         return self.value > Counted.of(other)
 
+    def __ge__(self, other: Any) -> bool:
+        return self.value >= Counted.of(other)
 
-class Functions:
-    """`math`, counting."""
 
-    def __getattr__(self, name: str) -> Any:
-        plain = getattr(math, name)
-        if not callable(plain):
-            return plain
+def counting(plain: Any) -> Any:
+    """A function of one number, counting."""
 
-        def counting(*arguments: Any) -> Any:
-            if not any(isinstance(a, Counted) for a in arguments):
-                return plain(*arguments)
-            Counted.done += 1
-            return Counted(plain(*(Counted.of(a) for a in arguments)))
+    def call(argument: Any) -> Any:
+        if not isinstance(argument, Counted):
+            return plain(argument)
+        Counted.done += 1
+        return Counted(plain(argument.value))
 
-        return counting
+    return call
+
+
+def tallied(module: Any, name: str) -> list[int]:
+    """Operations done within a function of a module from now on, as the only number of a list."""
+    plain, spent = getattr(module, name), [0]
+
+    def call(*arguments: Any) -> Any:
+        before = Counted.done
+        out = plain(*arguments)
+        spent[0] += Counted.done - before
+        return out
+
+    setattr(module, name, call)
+    return spent
+
+
+def objects(numbers: np.ndarray) -> np.ndarray:
+    """Numbers that count, in place of plain ones."""
+    return np.array([Counted(v) for v in numbers], dtype=object)
 
 
 def counts() -> dict[str, int]:
@@ -94,12 +111,25 @@ def counts() -> dict[str, int]:
     from event_driver import Patient, bench
 
     from tumorsim.api import study_of
-    from tumorsim.kernels import derivatives, diffusion, effectors, growth, liver, pharmacology
+    from tumorsim.kernels import (
+        derivatives,
+        diffusion,
+        effectors,
+        elementary,
+        integrate,
+        lanes,
+        liver,
+        pharmacology,
+    )
+    from tumorsim.kernels.layout import LANES
     from tumorsim.models import patient as model
     from tumorsim.scenario import load
 
-    for module in (growth, pharmacology, liver):
-        module.math = Functions()  # type: ignore[attr-defined]
+    for module, name, plain in (
+        (elementary, "exp", math.exp), (elementary, "log", math.log), (pharmacology, "exp", math.exp),
+        (liver, "exp", math.exp), (elementary, "inverse_cube_root", lambda x: x ** (-1.0 / 3.0)),
+    ):  # fmt: skip
+        setattr(module, name, counting(plain))
     study = study_of(load("scenarios/hcc_sorafenib_cik.yaml", ["population.patients=1"]))
     made = bench(study, 1, np.arange(1), [])
     p = Patient(made, 0, 1e-6, mortal=False)
@@ -120,9 +150,17 @@ def counts() -> dict[str, int]:
 
     counted("dispose", lambda: pharmacology.dispose(t, y, dy, p.patient))
     counted("circulate", lambda: effectors.circulate(y, dy, p.patient))
-    effects = counted("effects", lambda: pharmacology.drug_effects(y, 1.0, p.patient))
-    counted("lesion", lambda: derivatives.grow_lesion(y, dy, body, 0, effects, p.patient))
-    counted("all", lambda: derivatives.derivatives(t, y, dy, lesions, p.patient))
+    empty = integrate.lanes_for(p.patient.slots.size, 1, 1)
+    lanes.write_parameters(empty.numbers[empty.at_par :], lesions, p.patient)
+    parameters = empty.numbers[empty.at_par : empty.at_clock].astype(object)
+    alone = empty._replace(numbers=objects(empty.numbers))
+    alone.numbers[empty.at_par : empty.at_clock] = parameters
+    state, slope = alone.numbers[empty.at_y :], alone.numbers[empty.at_k :]
+    state[: n * LANES : LANES], alone.numbers[empty.at_clock + lanes.STAGE_DAY * LANES] = y, t
+    of_drugs = [tallied(pharmacology, name) for name in ("concentration", "with_drug", "effects_of")]
+    of_lesions = [tallied(derivatives, name) for name in ("supply", "immunity", "recruit_and_engage", "grow_lesion")]
+    counted("all", lambda: derivatives.slopes(state, slope, lesions, alone, 1))
+    found["effects"], found["lesion"] = (sum(spent for (spent,) in phases) for phases in (of_drugs, of_lesions))
     found["states"] = n
     row, one = np.array([Counted(1.0)], dtype=object), np.ones(1)
     counted("react", lambda: diffusion.react(row[0], 1.0, Counted(1.0), Counted(1.0)))

@@ -269,7 +269,7 @@ def test_every_figure_is_a_positive_number(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(agents, "SMALL", 32)
     monkeypatch.setitem(lattice.SIDES, True, (32,))
     monkeypatch.setattr(lsoda, "YEARS", 1.0)
-    solver = lsoda.beside(lsoda.course(1), lsoda.lsoda, "LSODA", 1, None)
+    solver = lsoda.beside(lsoda.course(2, 1), lsoda.lsoda, "LSODA", 1, None)
     figures = [*patient.cohort(2, 1), *patient.kernel(2, 1), *solver]
     figures += [*fields.step(20, 1), *fields.oxygen(20, 1), *lattice.days(True, 1), *agents.agents(True, 1)]
     for figure in figures:

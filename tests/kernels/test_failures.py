@@ -100,15 +100,21 @@ def test_failures_of_some_patients_are_kept_with_their_day(study: Study, monkeyp
     assert text.startswith(f"{failed.sum()} integrations failed.")
 
 
-def test_not_a_number_in_any_state_rejects_the_step() -> None:
+@pytest.mark.parametrize("count", [1, layout.LANES])
+def test_not_a_number_in_any_state_rejects_the_step_of_its_lane_alone(count: int) -> None:
     """One is enough, wherever it stands: a maximum would lose all but the last."""
-    from tumorsim.kernels import decay, integrate
+    from tumorsim.kernels import decay, integrate, lanes
 
-    for bad in range(4):
+    made = integrate.lanes_for(0, 0, 0)
+    error = made.numbers[made.at_clock + lanes.ERROR * layout.LANES :][:count]
+    k = made.numbers[made.at_k : made.at_atol].reshape(decay.ROWS, made.states, layout.LANES)
+    for bad in range(made.states):
         for value in (math.nan, math.inf):
-            k = np.zeros((decay.ROWS, 4))
-            k[1, bad] = value
-            assert not integrate.error_norm(np.ones(4), np.ones(4), k, np.ones(4), 1e-6) <= 1.0
+            k[1] = 0.0
+            k[1, bad, count - 1] = value
+            integrate.error_norm(0, made, count, 1e-6)
+            assert not error[-1] <= 1.0
+            assert (error[:-1] == 0.0).all()
 
 
 def edges(block: Process) -> Iterator[tuple[str, float]]:

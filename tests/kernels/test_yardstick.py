@@ -104,7 +104,7 @@ def test_patients_come_to_the_same_states() -> None:
             assert np.max(np.abs(theirs - ours) / scale) < 1e-6
     outcomes = yardstick.empty(made)
     made.policy["relative_tolerance"] = yardstick.RELATIVE_TOLERANCE
-    yardstick.simulate_batch(made.cohort, made.policy, outcomes, 0, given.patients)
+    yardstick.simulate_batch(made.cohort, made.policy, outcomes, np.arange(given.patients))
     # C takes all states through its stages, ours carries those of the body by their modes
     assert math.isclose(*steps, rel_tol=1e-3)
     assert min(steps) > 2.0 * outcomes.event["steps"].sum()

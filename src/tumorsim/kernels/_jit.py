@@ -66,9 +66,15 @@ def cache_directory() -> Path:
 
 
 import numba  # noqa: E402
+from numba.core.codegen import get_host_cpu_features  # noqa: E402
 
 # Set on the module rather than by environment, so that it also holds where numba came first.
 numba.config.CACHE_DIR = str(cache_directory())
+
+# On some processors LLVM takes half of the widest vectors, where long ones once slowed the clock; loops over lanes
+# gain from the whole (docs/numerics/lanes.md). No bit depends on it.
+if platform.machine() in ("x86_64", "AMD64") and numba.config.CPU_NAME is None and numba.config.CPU_FEATURES is None:
+    numba.config.CPU_FEATURES = f"{get_host_cpu_features()},-prefer-256-bit"
 
 import numpy as np  # noqa: E402
 from llvmlite import ir  # type: ignore[import-untyped] # noqa: E402
@@ -103,6 +109,37 @@ if not numba.config.DISABLE_JIT:
         return types.UniTuple(word, 2)(word, word), emit  # type: ignore[attr-defined] # made at import
 
 
+def as_bits(x: Any) -> Any:
+    """The bits of a double, as int64; for kernels."""
+    return np.float64(x).view(np.int64)
+
+
+def as_double(bits: Any) -> Any:
+    """The double with these bits; for kernels."""
+    return np.int64(bits).view(np.float64)
+
+
+if not numba.config.DISABLE_JIT:
+
+    @intrinsic
+    def as_bits(_typing: Any, _x: Any) -> Any:
+        """No instruction at all; Numba's own view of a scalar is not taken side by side."""
+
+        def emit(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            return builder.bitcast(arguments[0], ir.IntType(64))
+
+        return types.int64(types.float64), emit
+
+    @intrinsic
+    def as_double(_typing: Any, _bits: Any) -> Any:
+        """No instruction at all."""
+
+        def emit(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            return builder.bitcast(arguments[0], ir.DoubleType())
+
+        return types.float64(types.int64), emit
+
+
 class KernelCache(FunctionCache):  # type: ignore[misc] # numba has no types
     """Numba's cache, in which a truncated file is no more than a missing one."""
 
@@ -129,6 +166,9 @@ class InnerLibrary(JITCodeLibrary):  # type: ignore[misc] # numba has no types
 
     Numba translates every function, although its callers hold and translate a copy.
     """
+
+    def _optimize_final_module(self) -> None:
+        """Leave that to the entry: each kernel on the way there would optimise again all that it calls."""
 
     def _finalize_final_module(self) -> None:
         """Leave the module as it is, rather than to hand it to the translator."""
@@ -171,6 +211,10 @@ class InnerCompiler(Compiler):  # type: ignore[misc] # numba has no types
         self.state.library = InnerLibrary(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
         self.state.library.enable_object_caching()
         return super().define_pipelines()
+
+
+INNER: dict[str, Any] = {"no_cpython_wrapper": True} | ({"pipeline_class": InnerCompiler} if KNOWN else {})
+"""Options of kernels that only kernels call."""
 
 
 class Kernel(CPUDispatcher):  # type: ignore[misc] # numba has no types
@@ -226,6 +270,19 @@ class InnerKernel(Kernel):
         return self._from_python(*arguments)
 
 
+def generated(name: str, text: str, **known: Any) -> Any:
+    """Compile a small function from its ``text``, which knows the names ``known``; made part of its callers."""
+    space = dict(known)
+    exec(text, space)
+    if numba.config.DISABLE_JIT:
+        return space[name]
+    compiled = numba.njit(_nrt=False, forceinline=True, error_model="numpy", no_cfunc_wrapper=True, **INNER)(
+        space[name]
+    )
+    compiled.__class__ = InnerKernel
+    return compiled
+
+
 def kernel(
     function: Callable[..., Any] | None = None, *, entry: bool = False, borrows: bool = False, inline: bool = False
 ) -> Any:
@@ -255,7 +312,7 @@ def kernel(
     if numba.config.DISABLE_JIT:
         return function
     if not entry:
-        options |= {"no_cpython_wrapper": True} | ({"pipeline_class": InnerCompiler} if KNOWN else {})
+        options |= INNER
     compiled = numba.njit(_nrt=not borrows, forceinline=inline, **options)(function)
     compiled._cache = KernelCache(function)
     compiled.__class__ = Kernel if entry else InnerKernel

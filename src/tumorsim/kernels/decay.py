@@ -13,6 +13,9 @@ from __future__ import annotations
 import math
 
 from tumorsim.kernels._jit import kernel
+from tumorsim.kernels.elementary import exp
+from tumorsim.kernels.lanes import STEP
+from tumorsim.kernels.layout import LANES
 
 # Rows of the work array. The first seven are slopes; of compartments, what is left of the slopes of the modes.
 STAGES = 7
@@ -21,6 +24,7 @@ START, NOW = STAGES + 1, STAGES + 2  # modes at the start of the step, and at th
 MOST = 4  # compartments of one substance
 TO_MODES, FROM_MODES = STAGES + 3, STAGES + 3 + MOST  # matrices, a row each
 ROWS = STAGES + 3 + 2 * MOST
+SPARE_ROWS = MOST  # of Lanes.scratch
 
 SWEEPS = 8  # of Jacobi's rotations, which converge in four
 APART = 0.05  # two rates closer than this share of their sum are not told apart
@@ -101,115 +105,197 @@ def feed(at, source, release, width, k):
 @kernel(inline=True)
 def phi_functions(w):
     """``exp(w)`` for ``w <= 0``, and the integrals over s in (0, 1) of exp(w*(1 - s)) * s**j / j! for j = 0 to 4."""
-    if w > -SERIES:
-        p5 = 1 / 120 + w * (1 / 720 + w * (1 / 5040 + w * (1 / 40320 + w * (1 / 362880 + w * (1 / 3628800)))))
-        p4 = w * p5 + 1.0 / 24.0
-        p3 = w * p4 + 1.0 / 6.0
-        p2 = w * p3 + 0.5
-        p1 = w * p2 + 1.0
-        return w * p1 + 1.0, p1, p2, p3, p4, p5
-    left, scale = math.exp(w), 1.0 / w
+    near = w > -SERIES
+    v = w if near else 0.0
+    q5 = 1 / 120 + v * (1 / 720 + v * (1 / 5040 + v * (1 / 40320 + v * (1 / 362880 + v * (1 / 3628800)))))
+    q4 = v * q5 + 1.0 / 24.0
+    q3 = v * q4 + 1.0 / 6.0
+    q2 = v * q3 + 0.5
+    q1 = v * q2 + 1.0
+    far = -1.0 if near else w
+    left, scale = exp(far), 1.0 / far
     p1 = (left - 1.0) * scale
     p2 = (p1 - 1.0) * scale
     p3 = (p2 - 0.5) * scale
     p4 = (p3 - 1.0 / 6.0) * scale
-    return left, p1, p2, p3, p4, (p4 - 1.0 / 24.0) * scale
+    p5 = (p4 - 1.0 / 24.0) * scale
+    return (
+        v * q1 + 1.0 if near else left,
+        q1 if near else p1,
+        q2 if near else p2,
+        q3 if near else p3,
+        q4 if near else p4,
+        q5 if near else p5,
+    )
 
 
-@kernel(borrows=True, inline=True)
-def mode_at_stage(stage, share, h, k, i):
-    """Mode ``i`` at an inner stage, which stands at ``share`` of the step.
-
-    The weights integrate parabolas exactly (stage 2 straight lines, stage 1 constants) and tend to the tableau.
-    """
-    left, p1, p2, p3, _p4, _p5 = phi_functions(-k[RATE, i] * h * share)
-    m0, m1, m2 = share * p1, share * share * p2, 2.0 * share * share * share * p3
-    start = left * k[START, i]
-    if stage == 1:
-        return start + h * m0 * k[0, i]
-    if stage == 2:
-        a2 = 5.0 * m1
-        return start + h * ((m0 - a2) * k[0, i] + a2 * k[1, i])
-    if stage == 3:
-        a3 = 100 / 3 * m2 - 20 / 3 * m1
-        a2 = 5.0 * m1 - 1.5 * a3
-        return start + h * ((m0 - a2 - a3) * k[0, i] + a2 * k[1, i] + a3 * k[2, i])
-    # what parabolas leave open: the weights of the second and the fifth stage, which fall off with the rate such
-    # that the errors of the second still cancel in the solution to fifth order
-    a2 = (13.932 * p3 - 2.644 * p2) * (A52 if stage == 4 else A62)
-    a5 = p1 * A65 if stage == 5 else 0.0
-    m1 -= 0.2 * a2 + 8.0 / 9.0 * a5
-    m2 -= 0.04 * a2 + 64.0 / 81.0 * a5
-    a4 = 2.5 * m2 - 0.75 * m1
-    a3 = 10 / 3 * m1 - 8 / 3 * a4
-    slope = (m0 - a2 - a3 - a4 - a5) * k[0, i] + a2 * k[1, i] + a3 * k[2, i] + a4 * k[3, i]
-    return start + h * (slope + a5 * k[4, i] if stage == 5 else slope)
-
-
-@kernel(borrows=True, inline=True)
-def mode_inside(share, h, k, i):
-    """Mode ``i`` at ``share`` of a step whose stages are known: exact where what is left over is of fourth degree."""
-    left, p1, p2, p3, p4, p5 = phi_functions(-k[RATE, i] * h * share)
-    square = share * share
-    m0, m1, m2 = share * p1, square * p2, 2.0 * square * share * p3
-    m3, m4 = 6.0 * square * square * p4, 24.0 * square * square * share * p5
-    # Lagrange's polynomials through the nodes 0, 3/10, 4/5, 8/9 and 1
-    b1 = m0 - 161 / 24 * m1 + 481 / 32 * m2 - 1345 / 96 * m3 + 75 / 16 * m4
-    b3 = 12800 / 1113 * m1 - 14400 / 371 * m2 + 48400 / 1113 * m3 - 6000 / 371 * m4
-    b4 = -75 / 2 * m1 + 3275 / 16 * m2 - 4925 / 16 * m3 + 1125 / 8 * m4
-    b5 = 19683 / 424 * m1 - 439587 / 1696 * m2 + 688905 / 1696 * m3 - 164025 / 848 * m4
-    b6 = -96 / 7 * m1 + 548 / 7 * m2 - 895 / 7 * m3 + 450 / 7 * m4
-    slope = b1 * k[0, i] + b3 * k[2, i] + b4 * k[3, i] + b5 * k[4, i] + b6 * k[5, i]
-    return left * k[START, i] + h * slope
+@kernel(inline=True)
+def moments(rate, h, share):
+    """What is left of a mode at ``share`` of a step, and the integrals of its decay against 1, s and s squared."""
+    left, p1, p2, p3, _p4, _p5 = phi_functions(-rate * h * share)
+    return left, share * p1, share * share * p2, 2.0 * share * share * share * p3, p2, p3
 
 
 @kernel(borrows=True)
-def mode_error(h, k, i):
-    """Embedded estimate of the error of mode ``i``: of its slope, as far as it outlives the step."""
-    error = 71.0 / 57600.0 * k[0, i] - 71.0 / 16695.0 * k[2, i] + 71.0 / 1920.0 * k[3, i]
-    error = error - 17253.0 / 339200.0 * k[4, i] + 22.0 / 525.0 * k[5, i] - 1.0 / 40.0 * k[6, i]
-    return CAUTION * phi_functions(-k[RATE, i] * h)[1] * h * error
+def mode_at_stage(stage, share, now, start, rate, step, k1, k2, k3, k4, k5, count):
+    """One mode at an inner stage, which stands at ``share`` of the step, in every lane.
 
-
-@kernel(borrows=True, inline=True)
-def into_modes(state, at, width, k, row):
-    """Write the modes of compartments into a row of the work array."""
-    for i in range(width):
-        total = 0.0
-        for j in range(width):
-            total += k[TO_MODES + i, at + j] * state[at + j]
-        k[row, at + i] = total
-
-
-@kernel(borrows=True, inline=True)
-def out_of_modes(state, at, width, k):
-    """Write the compartments whose modes are those in hand."""
-    for i in range(width):
-        total = 0.0
-        for j in range(width):
-            total += k[FROM_MODES + i, at + j] * k[NOW, at + j]
-        state[at + i] = total
-
-
-@kernel(borrows=True, inline=True)
-def carry_modes(stage, share, h, y, y_new, at, width, k):
-    """Compartments at a stage, by way of their modes."""
+    The weights integrate parabolas exactly (stage 2 straight lines, stage 1 constants) and tend to the tableau.
+    """
     if stage == 1:
-        into_modes(y, at, width, k, START)
-    for i in range(at, at + width):
-        k[NOW, i] = mode_at_stage(stage, share, h, k, i) if stage < STAGES - 1 else mode_inside(1.0, h, k, i)
-    out_of_modes(y_new, at, width, k)
+        for i in range(count):
+            left, m0, _m1, _m2, _p2, _p3 = moments(rate[i], step[i], share)
+            now[i] = left * start[i] + step[i] * m0 * k1[i]
+    elif stage == 2:
+        for i in range(count):
+            left, m0, m1, _m2, _p2, _p3 = moments(rate[i], step[i], share)
+            a2 = 5.0 * m1
+            now[i] = left * start[i] + step[i] * ((m0 - a2) * k1[i] + a2 * k2[i])
+    elif stage == 3:
+        for i in range(count):
+            left, m0, m1, m2, _p2, _p3 = moments(rate[i], step[i], share)
+            a3 = 100 / 3 * m2 - 20 / 3 * m1
+            a2 = 5.0 * m1 - 1.5 * a3
+            now[i] = left * start[i] + step[i] * ((m0 - a2 - a3) * k1[i] + a2 * k2[i] + a3 * k3[i])
+    else:
+        # what parabolas leave open: the weights of the second and the fifth stage, which fall off with the rate such
+        # that the errors of the second still cancel in the solution to fifth order
+        second, fifth = (A52, 0.0) if stage == 4 else (A62, A65)
+        for i in range(count):
+            left, m0, m1, m2, p2, p3 = moments(rate[i], step[i], share)
+            a2 = (13.932 * p3 - 2.644 * p2) * second
+            a5 = m0 * fifth  # the fifth stands at the end of the step
+            m1 = m1 - 0.2 * a2 - 8.0 / 9.0 * a5
+            m2 = m2 - 0.04 * a2 - 64.0 / 81.0 * a5
+            a4 = 2.5 * m2 - 0.75 * m1
+            a3 = 10 / 3 * m1 - 8 / 3 * a4
+            slope = (m0 - a2 - a3 - a4 - a5) * k1[i] + a2 * k2[i] + a3 * k3[i] + a4 * k4[i]
+            now[i] = left * start[i] + step[i] * (slope + a5 * k5[i])
 
 
-@kernel(borrows=True, inline=True)
-def leave_over(stage, at, width, k):
-    """Of the slopes of compartments at a stage keep what the decay of their modes, which are in hand, leaves over."""
-    slopes = k[stage]
-    first, second = slopes[at], slopes[at + 1]
-    third, fourth = (slopes[at + 2], slopes[at + 3]) if width == MOST else (0.0, 0.0)
+@kernel(borrows=True)
+def mode_inside(share, now, start, rate, step, k1, k3, k4, k5, k6, count):
+    """One mode at ``share`` of a step whose stages are known: exact where what is left over is of fourth degree."""
+    square = share * share
+    for i in range(count):
+        left, p1, p2, p3, p4, p5 = phi_functions(-rate[i] * step[i] * share)
+        m0, m1, m2 = share * p1, square * p2, 2.0 * square * share * p3
+        m3, m4 = 6.0 * square * square * p4, 24.0 * square * square * share * p5
+        # Lagrange's polynomials through the nodes 0, 3/10, 4/5, 8/9 and 1
+        b1 = m0 - 161 / 24 * m1 + 481 / 32 * m2 - 1345 / 96 * m3 + 75 / 16 * m4
+        b3 = 12800 / 1113 * m1 - 14400 / 371 * m2 + 48400 / 1113 * m3 - 6000 / 371 * m4
+        b4 = -75 / 2 * m1 + 3275 / 16 * m2 - 4925 / 16 * m3 + 1125 / 8 * m4
+        b5 = 19683 / 424 * m1 - 439587 / 1696 * m2 + 688905 / 1696 * m3 - 164025 / 848 * m4
+        b6 = -96 / 7 * m1 + 548 / 7 * m2 - 895 / 7 * m3 + 450 / 7 * m4
+        slope = b1 * k1[i] + b3 * k3[i] + b4 * k4[i] + b5 * k5[i] + b6 * k6[i]
+        now[i] = left * start[i] + step[i] * slope
+
+
+@kernel(borrows=True)
+def mode_error(now, rate, step, k1, k3, k4, k5, k6, k7, count):
+    """Embedded estimate of the error of one mode: of its slope, as far as it outlives the step."""
+    for i in range(count):
+        error = 71.0 / 57600.0 * k1[i] - 71.0 / 16695.0 * k3[i] + 71.0 / 1920.0 * k4[i]
+        error = error - 17253.0 / 339200.0 * k5[i] + 22.0 / 525.0 * k6[i] - 1.0 / 40.0 * k7[i]
+        now[i] = CAUTION * phi_functions(-rate[i] * step[i])[1] * step[i] * error
+
+
+@kernel(borrows=True)
+def add_two(out, a, b, u, v, count):
+    """``out = a*u + b*v`` in every lane."""
+    for i in range(count):
+        out[i] = a[i] * u[i] + b[i] * v[i]
+
+
+@kernel(borrows=True)
+def add_four(out, a, b, c, d, of, count):
+    """``out = a*x + b*y + c*z + d*w`` in every lane, of four rows that follow one another."""
+    for i in range(count):
+        out[i] = a[i] * of[i] + b[i] * of[LANES + i] + c[i] * of[2 * LANES + i] + d[i] * of[3 * LANES + i]
+
+
+@kernel(borrows=True)
+def multiply(out, matrix, of, width, k, cell, count):
+    """``out``, rows that follow one another, is a matrix of `find_modes` times the rows ``of``, in every lane.
+
+    ``k`` begins with the first compartment, and ``cell`` is how far its rows lie apart.
+    """
     for i in range(width):
-        to = k[TO_MODES + i]
-        total = to[at] * first + to[at + 1] * second
+        row = k[(matrix + i) * cell :]
         if width == MOST:
-            total += to[at + 2] * third + to[at + 3] * fourth
-        slopes[at + i] = total + k[RATE, at + i] * k[NOW, at + i]
+            add_four(out[i * LANES :], row, row[LANES:], row[2 * LANES :], row[3 * LANES :], of, count)
+        else:
+            add_two(out[i * LANES :], row, row[LANES:], of, of[LANES:], count)
+
+
+@kernel(borrows=True)
+def into_modes(state, width, k, cell, row, count):
+    """Write the modes of compartments, whose first is the first of ``state`` and ``k``, into a row of ``k``."""
+    multiply(k[row * cell :], TO_MODES, state, width, k, cell, count)
+
+
+@kernel(borrows=True)
+def choose(state, other, rate, width, count):
+    """Take over compartments that have modes; the others are carried in the plain way."""
+    for one in range(width):
+        row, found = state[one * LANES :], other[one * LANES :]
+        for i in range(count):
+            row[i] = found[i] if rate[i] >= 0.0 else row[i]
+
+
+@kernel(borrows=True)
+def out_of_modes(state, width, k, cell, spare, count):
+    """Write the compartments whose modes are those in hand; not where there are none. Overwrites ``spare``."""
+    multiply(spare, FROM_MODES, k[NOW * cell :], width, k, cell, count)
+    choose(state, spare, k[RATE * cell :], width, count)
+
+
+@kernel(borrows=True)
+def some_modes(k, cell, count):
+    """Whether compartments have modes in any lane."""
+    some = False
+    for i in range(count):
+        some = some or k[RATE * cell + i] >= 0.0
+    return some
+
+
+@kernel(borrows=True)
+def carry_modes(stage, share, state, width, k, cell, clock, spare, count):
+    """Compartments at a stage, or inside a step that is known (stage 6), by way of their modes."""
+    step = clock[STEP * LANES :]
+    for i in range(width):
+        at = k[i * LANES :]
+        now, start, rate = at[NOW * cell :], at[START * cell :], at[RATE * cell :]
+        if stage < STAGES - 1:
+            fifth = at[4 * cell :] if stage == 5 else at  # not yet known before, and not used
+            mode_at_stage(
+                stage, share, now, start, rate, step, at, at[cell:], at[2 * cell :], at[3 * cell :], fifth, count
+            )
+        else:
+            mode_inside(
+                share, now, start, rate, step, at, at[2 * cell :], at[3 * cell :], at[4 * cell :], at[5 * cell :], count
+            )  # fmt: skip
+    out_of_modes(state, width, k, cell, spare, count)
+
+
+@kernel(borrows=True)
+def leave_over(stage, width, k, cell, spare, count):
+    """Of the slopes of compartments at a stage keep what the decay of their modes, which are in hand, leaves over."""
+    dy, rate, now = k[stage * cell :], k[RATE * cell :], k[NOW * cell :]
+    multiply(spare, TO_MODES, dy, width, k, cell, count)
+    for one in range(width):
+        slope, found, falls, mode = dy[one * LANES :], spare[one * LANES :], rate[one * LANES :], now[one * LANES :]
+        for i in range(count):
+            slope[i] = found[i] + falls[i] * mode[i] if rate[i] >= 0.0 else slope[i]
+
+
+@kernel(borrows=True)
+def errors_of_modes(error, width, k, cell, clock, spare, count):
+    """Errors of compartments from those of their modes."""
+    for i in range(width):
+        at = k[i * LANES :]
+        mode_error(
+            at[NOW * cell :], at[RATE * cell :], clock[STEP * LANES :], at, at[2 * cell :], at[3 * cell :],
+            at[4 * cell :], at[5 * cell :], at[6 * cell :], count,
+        )  # fmt: skip
+    out_of_modes(error, width, k, cell, spare, count)

@@ -9,8 +9,6 @@ J Comput Appl Math 6:19; Hairer, Norsett & Wanner, Solving Ordinary Differential
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from tumorsim.kernels import effectors, pharmacology
@@ -19,20 +17,31 @@ from tumorsim.kernels.decay import (
     FROM_MODES,
     NOW,
     RATE,
+    ROWS,
+    SPARE_ROWS,
     STAGES,
+    START,
     carry_modes,
+    errors_of_modes,
     exchange,
     feed,
     find_modes,
     into_modes,
     isolate,
     leave_over,
-    mode_error,
-    mode_inside,
-    out_of_modes,
+    some_modes,
 )
-from tumorsim.kernels.derivatives import body_width, derivatives, lesion_width
+from tumorsim.kernels.derivatives import (
+    SCRATCH_ROWS,
+    body_width,
+    count_body,
+    count_lesion,
+    count_states,
+    slopes,
+)
+from tumorsim.kernels.elementary import exp, log
 from tumorsim.kernels.growth import positive_part
+from tumorsim.kernels.lanes import DAY, ERROR, STAGE_DAY, STEP, empty_lanes, write_parameters
 from tumorsim.kernels.layout import (
     BODY_TAIL,
     CAPACITY,
@@ -40,6 +49,7 @@ from tumorsim.kernels.layout import (
     DRUG_STATES,
     EMBOLISED,
     EXTINCTION,
+    LANES,
     LESION_HEAD,
     PRODUCT_STATES,
     VEGF_PULSE,
@@ -69,22 +79,39 @@ ATOL_VEGF = 1e-5  # pg/mL
 ATOL_EXTINCTION = 1e-6
 
 
+SPARE = SCRATCH_ROWS * LANES  # of Lanes.scratch, where modes are multiplied
+
+
+@kernel
+def lanes_for(slots, drugs, products):
+    """Empty lanes for patients with up to so many lesions at a time."""
+    lanes = empty_lanes(count_states(slots, drugs, products), slots, ROWS, SCRATCH_ROWS + SPARE_ROWS, drugs, products)
+    fill_absolute_tolerances(lanes.numbers[lanes.at_atol :], slots, drugs, products)
+    return lanes
+
+
 @kernel(borrows=True)
-def fill_absolute_tolerances(atol, lesions, patient):
-    """Write the absolute tolerance of every state, scaled for a relative tolerance of 1e-6."""
-    body, width = body_width(patient), lesion_width(patient)
-    drugs = DRUG_STATES * patient.drugs.shape[0]
-    atol[:drugs] = ATOL_DRUG
-    atol[drugs : body - BODY_TAIL] = ATOL_EFFECTORS
-    atol[body - BODY_TAIL : body] = ATOL_FRACTION
-    for slot in range(lesions):
+def fill_rows(out, first, last, value):
+    """Write a number to some rows of all lanes."""
+    for i in range(first * LANES, last * LANES):
+        out[i] = value
+
+
+@kernel(borrows=True)
+def fill_absolute_tolerances(atol, slots, drugs, products):
+    """Write the absolute tolerance of every state, scaled for a relative tolerance of 1e-6, to all lanes."""
+    body, width = count_body(drugs, products), count_lesion(products)
+    fill_rows(atol, 0, DRUG_STATES * drugs, ATOL_DRUG)
+    fill_rows(atol, DRUG_STATES * drugs, body - BODY_TAIL, ATOL_EFFECTORS)
+    fill_rows(atol, body - BODY_TAIL, body, ATOL_FRACTION)
+    for slot in range(slots):
         base = body + slot * width
-        atol[base : base + DEAD] = ATOL_CLONE
-        atol[base + DEAD : base + CAPACITY + 1] = ATOL_CELLS
-        atol[base + CAPACITY + 1 : base + EMBOLISED + 1] = ATOL_FRACTION
-        atol[base + VEGF_PULSE] = ATOL_VEGF
-        atol[base + EXTINCTION] = ATOL_EXTINCTION
-        atol[base + LESION_HEAD : base + width] = ATOL_LESION_EFFECTORS
+        fill_rows(atol, base, base + DEAD, ATOL_CLONE)
+        fill_rows(atol, base + DEAD, base + CAPACITY + 1, ATOL_CELLS)
+        fill_rows(atol, base + CAPACITY + 1, base + EMBOLISED + 1, ATOL_FRACTION)
+        fill_rows(atol, base + VEGF_PULSE, base + VEGF_PULSE + 1, ATOL_VEGF)
+        fill_rows(atol, base + EXTINCTION, base + EXTINCTION + 1, ATOL_EXTINCTION)
+        fill_rows(atol, base + LESION_HEAD, base + width, ATOL_LESION_EFFECTORS)
 
 
 @kernel(borrows=True)
@@ -111,153 +138,252 @@ def product_modes(at, taken, p, k):
 
 
 @kernel(borrows=True)
-def first_slopes(t, y, k, spare, lesions, patient):
-    """Slopes at the start of a course between two events, and the modes for all of it. Overwrites ``spare``.
+def rest(n, work):
+    """Rows of slots without a lesion: one everywhere, and at rest."""
+    y, slopes_now = work.y, work.k[0]
+    for i in range(n, y.size):
+        y[i], slopes_now[i] = 1.0, 0.0
+
+
+@kernel(borrows=True)
+def first_slopes(t, n, lesions, work, patient):
+    """Slopes at the start of a course between two events, and the modes for all of it; ``n`` states are in use.
 
     What lesions take up is read off the right-hand side, which is linear in the effectors of the blood.
     """
+    y, k, lanes = work.y, work.k, work.lanes
+    wide = lanes.states * LANES
+    clock, rate = lanes.numbers[lanes.at_clock :], k[RATE]
     products, first = patient.products.shape[0], DRUG_STATES * patient.drugs.shape[0]
     tail = body_width(patient) - BODY_TAIL
-    rate, slopes = k[RATE], k[0]
-    for i in range(y.size):
-        rate[i], spare[i] = -1.0, y[i]
+    write_parameters(lanes.numbers[lanes.at_par :], lesions, patient)
+    rest(n, work)
+    clock[DAY * LANES] = clock[STAGE_DAY * LANES] = t
     some = False
-    for i in range(first, tail):
-        some = some or y[i] != 0.0
+    for i in range(tail):
+        rate[i] = -1.0
+        some = some or (i >= first and y[i] != 0.0)
     if some:
+        spare = work.y_new
+        for i in range(n):
+            spare[i] = y[i]
         for i in range(products):
             spare[first + PRODUCT_STATES * i] += y[first + PRODUCT_STATES * i] + 1.0
-        derivatives(t, spare, k[1], lesions, patient)
-    derivatives(t, y, slopes, lesions, patient)
+        slopes(lanes.numbers[lanes.at_y_new :], lanes.numbers[lanes.at_k + wide :], lesions, lanes, 1)
+    slopes(lanes.numbers[lanes.at_y :], lanes.numbers[lanes.at_k :], lesions, lanes, 1)
     for d in range(patient.drugs.shape[0]):
         at = DRUG_STATES * d
-        if y[at] != 0.0 or y[at + 1] != 0.0 or slopes[at] != 0.0:
+        if y[at] != 0.0 or y[at + 1] != 0.0 or k[0, at] != 0.0:
             drug_modes(at, t - patient.intake[d].start, patient.drugs[d], k)
-            into_modes(y, at, DRUG_STATES, k, NOW)
-            leave_over(0, at, DRUG_STATES, k)
     for i in range(products):
         at = first + PRODUCT_STATES * i
         if y[at] != 0.0 or y[at + 1] != 0.0 or y[at + 2] != 0.0 or y[at + 3] != 0.0:
-            leaving = (slopes[at] - k[1, at]) / (y[at] + 1.0)
+            leaving = (k[0, at] - k[1, at]) / (y[at] + 1.0)
             taken = positive_part(leaving - effectors.exit_rates(patient.products[i])[0])
             product_modes(at, taken, patient.products[i], k)
-            into_modes(y, at, PRODUCT_STATES, k, NOW)
-            leave_over(0, at, PRODUCT_STATES, k)
+    enter_modes(NOW, lanes, 1)
+    keep_what_is_left(0, lanes, 1)
 
 
 @kernel(borrows=True)
-def compartments_from(at, patient):
+def compartments_from(at, lanes):
     """Number of compartments of the drug or product whose first state is ``at``."""
-    return DRUG_STATES if at < DRUG_STATES * patient.drugs.shape[0] else PRODUCT_STATES
+    return DRUG_STATES if at < DRUG_STATES * lanes.drugs else PRODUCT_STATES
 
 
 @kernel(borrows=True)
-def carry_compartments(stage, h, y, k, y_new, patient):
-    """Phase: drugs and effectors in the body at a stage."""
-    at, tail = 0, body_width(patient) - BODY_TAIL
+def enter_modes(row, lanes, count):
+    """Write the modes of drugs and effectors in the body into a row of ``k``."""
+    at, tail, cell = 0, count_body(lanes.drugs, lanes.products) - BODY_TAIL, lanes.states * LANES
     while at < tail:
-        width = compartments_from(at, patient)
-        if k[RATE, at] >= 0.0:
-            carry_modes(stage, NODES[stage], h, y, y_new, at, width, k)
+        width, k = compartments_from(at, lanes), lanes.numbers[lanes.at_k + at * LANES :]
+        if some_modes(k, cell, count):
+            into_modes(lanes.numbers[lanes.at_y + at * LANES :], width, k, cell, row, count)
         at += width
 
 
 @kernel(borrows=True)
-def keep_what_is_left(stage, k, patient):
+def carry_compartments(stage, share, state, lanes, count):
+    """Phase: drugs and effectors in the body at a stage; at stage 6, at ``share`` of a step that is known."""
+    at, tail, cell = 0, count_body(lanes.drugs, lanes.products) - BODY_TAIL, lanes.states * LANES
+    while at < tail:
+        width, k = compartments_from(at, lanes), lanes.numbers[lanes.at_k + at * LANES :]
+        if some_modes(k, cell, count):
+            carry_modes(
+                stage, share, state[at * LANES :], width, k, cell, lanes.numbers[lanes.at_clock :],
+                lanes.numbers[lanes.at_scratch + SPARE :], count,
+            )  # fmt: skip
+        at += width
+
+
+@kernel(borrows=True)
+def keep_what_is_left(stage, lanes, count):
     """Phase: slopes of drugs and effectors in the body at a stage, less the decay of their modes."""
-    at, tail = 0, body_width(patient) - BODY_TAIL
+    at, tail, cell = 0, count_body(lanes.drugs, lanes.products) - BODY_TAIL, lanes.states * LANES
     while at < tail:
-        width = compartments_from(at, patient)
-        if k[RATE, at] >= 0.0:
-            leave_over(stage, at, width, k)
+        width, k = compartments_from(at, lanes), lanes.numbers[lanes.at_k + at * LANES :]
+        if some_modes(k, cell, count):
+            leave_over(stage, width, k, cell, lanes.numbers[lanes.at_scratch + SPARE :], count)
         at += width
 
 
 @kernel(borrows=True)
-def estimate_errors(h, k, states, patient):
+def estimate_errors(rows, lanes, count):
     """Embedded estimate of the error of every state, in ``k[1]``, which is of no further use."""
-    k1, k3, k4, k5, k6, k7, error = k[0], k[2], k[3], k[4], k[5], k[6], k[1]
-    for i in range(states):
-        slope = 71.0 / 57600.0 * k1[i] - 71.0 / 16695.0 * k3[i] + 71.0 / 1920.0 * k4[i]
-        error[i] = h * (slope - 17253.0 / 339200.0 * k5[i] + 22.0 / 525.0 * k6[i] - 1.0 / 40.0 * k7[i])
-    at, tail = 0, body_width(patient) - BODY_TAIL
+    cell, each, several = lanes.states * LANES, rows, count
+    if count == LANES:  # all lanes of all rows are neighbours
+        each, several = 1, rows * LANES
+    for row in range(each):
+        at = lanes.numbers[row * LANES :]
+        h, k = at[lanes.at_span :], at[lanes.at_k :]
+        plain_errors(k[cell:], h, k, k[2 * cell :], k[3 * cell :], k[4 * cell :], k[5 * cell :], k[6 * cell :], several)
+    at, tail = 0, count_body(lanes.drugs, lanes.products) - BODY_TAIL
     while at < tail:
-        width = compartments_from(at, patient)
-        if k[RATE, at] >= 0.0:
-            for i in range(at, at + width):
-                k[NOW, i] = mode_error(h, k, i)
-            out_of_modes(error, at, width, k)
+        width, k = compartments_from(at, lanes), lanes.numbers[lanes.at_k + at * LANES :]
+        if some_modes(k, cell, count):
+            clock, spare = lanes.numbers[lanes.at_clock :], lanes.numbers[lanes.at_scratch + SPARE :]
+            errors_of_modes(k[cell:], width, k, cell, clock, spare, count)
         at += width
 
 
 @kernel(borrows=True)
-def combine(stage, h, y, k, y_new):
-    """State at which a stage evaluates the right-hand side (Butcher tableau); that of the last is the solution."""
-    k1, k2, k3, k4, k5, k6 = k[0], k[1], k[2], k[3], k[4], k[5]
+def plain_errors(error, h, k1, k3, k4, k5, k6, k7, several):
+    """Embedded estimate of the error of neighbours."""
+    for i in range(several):
+        slope = 71.0 / 57600.0 * k1[i] - 71.0 / 16695.0 * k3[i] + 71.0 / 1920.0 * k4[i]
+        error[i] = h[i] * (slope - 17253.0 / 339200.0 * k5[i] + 22.0 / 525.0 * k6[i] - 1.0 / 40.0 * k7[i])
+
+
+@kernel(borrows=True)
+def combine(stage, rows, lanes, count):
+    """State at which a stage evaluates the right-hand side; that of the last is the solution."""
+    cell, each, several = lanes.states * LANES, rows, count
+    if count == LANES:
+        each, several = 1, rows * LANES
+    for row in range(each):
+        at = lanes.numbers[row * LANES :]
+        y, y_new, h, k = at[lanes.at_y :], at[lanes.at_y_new :], at[lanes.at_span :], at[lanes.at_k :]
+        add_slopes(
+            stage, h, y, k, k[cell:], k[2 * cell :], k[3 * cell :], k[4 * cell :], k[5 * cell :], y_new, several
+        )  # fmt: skip
+
+
+@kernel(borrows=True)
+def add_slopes(stage, h, y, k1, k2, k3, k4, k5, k6, y_new, several):
+    """One row of the Butcher tableau, of neighbours."""
     if stage == 1:
-        for i in range(y.size):
-            y_new[i] = y[i] + h * (1 / 5 * k1[i])
+        for i in range(several):
+            y_new[i] = y[i] + h[i] * (1 / 5 * k1[i])
     elif stage == 2:
-        for i in range(y.size):
-            y_new[i] = y[i] + h * (3 / 40 * k1[i] + 9 / 40 * k2[i])
+        for i in range(several):
+            y_new[i] = y[i] + h[i] * (3 / 40 * k1[i] + 9 / 40 * k2[i])
     elif stage == 3:
-        for i in range(y.size):
-            y_new[i] = y[i] + h * (44 / 45 * k1[i] - 56 / 15 * k2[i] + 32 / 9 * k3[i])
+        for i in range(several):
+            y_new[i] = y[i] + h[i] * (44 / 45 * k1[i] - 56 / 15 * k2[i] + 32 / 9 * k3[i])
     elif stage == 4:
-        for i in range(y.size):
+        for i in range(several):
             slope = 19372 / 6561 * k1[i] - 25360 / 2187 * k2[i] + 64448 / 6561 * k3[i] - 212 / 729 * k4[i]
-            y_new[i] = y[i] + h * slope
+            y_new[i] = y[i] + h[i] * slope
     elif stage == 5:
-        for i in range(y.size):
+        for i in range(several):
             slope = 9017 / 3168 * k1[i] - 355 / 33 * k2[i] + 46732 / 5247 * k3[i] + 49 / 176 * k4[i]
-            y_new[i] = y[i] + h * (slope - 5103 / 18656 * k5[i])
+            y_new[i] = y[i] + h[i] * (slope - 5103 / 18656 * k5[i])
     else:
-        for i in range(y.size):
+        for i in range(several):
             slope = 35 / 384 * k1[i] + 500 / 1113 * k3[i] + 125 / 192 * k4[i] - 2187 / 6784 * k5[i]
-            y_new[i] = y[i] + h * (slope + 11 / 84 * k6[i])
+            y_new[i] = y[i] + h[i] * (slope + 11 / 84 * k6[i])
 
 
 @kernel(borrows=True)
-def take_step(t, h, y, k, y_new, lesions, patient):
-    """One Dormand-Prince step from ``y``; ``k`` begins as `first_slopes` or the step before left it.
+def set_stage(node, clock, count):
+    """Day of a stage."""
+    for i in range(count):
+        clock[STAGE_DAY * LANES + i] = clock[DAY * LANES + i] + clock[STEP * LANES + i] * node
 
-    Fills ``y_new`` and ``k`` (shape (ROWS, states)): the slopes, ``k[6]`` at ``y_new``, and in ``k[1]`` the errors.
-    A loop over the stages, so that the right-hand side is compiled in one place.
+
+@kernel(borrows=True)
+def spread_steps(rows, span, clock, count):
+    """The step of each lane at every state."""
+    for row in range(rows):
+        for i in range(count):
+            span[row * LANES + i] = clock[STEP * LANES + i]
+
+
+@kernel(borrows=True)
+def take_step(slots, lanes, count):
+    """One Dormand-Prince step of the first lanes; ``k`` begins as `first_slopes` or the step before left it.
+
+    The days and steps stand in the clock. Fills ``y_new`` and ``k``: the slopes, ``k[6]`` at ``y_new``, and in ``k[1]``
+    the errors. A loop over the stages, so that the right-hand side is compiled in one place.
+
+    Parameters
+    ----------
+    slots
+        Slots for lesions in use in any of the lanes.
+    lanes
+        `layout.Lanes`.
+    count
+        Lanes.
     """
+    rows = count_states(slots, lanes.drugs, lanes.products)
+    clock, y_new, k = lanes.numbers[lanes.at_clock :], lanes.numbers[lanes.at_y_new :], lanes.numbers[lanes.at_k :]
+    spread_steps(rows, lanes.numbers[lanes.at_span :], clock, count)
+    enter_modes(START, lanes, count)
     for stage in range(1, STAGES):
-        combine(stage, h, y, k, y_new)
-        carry_compartments(stage, h, y, k, y_new, patient)
-        derivatives(t + h * NODES[stage], y_new, k[stage], lesions, patient)
-        keep_what_is_left(stage, k, patient)
-    estimate_errors(h, k, y.size, patient)
+        combine(stage, rows, lanes, count)
+        carry_compartments(stage, NODES[stage], y_new, lanes, count)
+        set_stage(NODES[stage], clock, count)
+        slopes(y_new, k[stage * lanes.states * LANES :], slots, lanes, count)
+        keep_what_is_left(stage, lanes, count)
+    estimate_errors(rows, lanes, count)
 
 
 @kernel(borrows=True)
-def error_norm(y, y_new, k, atol, relative_tolerance):
-    """Largest local error over its tolerance; at most one for a step to be accepted, infinite if one is not a number.
+def relative_errors(error, y, y_new, atol, scale, relative_tolerance, several):
+    """Errors over their tolerances, of neighbours."""
+    for i in range(several):
+        a, b = abs(y[i]), abs(y_new[i])
+        error[i] = abs(error[i]) / (atol[i] * scale + relative_tolerance * (a if a > b else b))
+
+
+@kernel(borrows=True)
+def worst_errors(rows, ratio, worst, count):
+    """Largest of the errors of a lane; NaN if one is not a number."""
+    for i in range(count):
+        worst[i] = 0.0
+    for row in range(rows):
+        at = ratio[row * LANES :]
+        for i in range(count):
+            worst[i] = at[i] if at[i] > worst[i] or at[i] != at[i] else worst[i]  # once NaN, for good
+
+
+@kernel(borrows=True)
+def error_norm(slots, lanes, count, relative_tolerance):
+    """Largest local error over its tolerance, to the clock; at most one for a step to be accepted.
 
     Errors stand in ``k[1]`` (`estimate_errors`) and are overwritten. Absolute tolerances scale with the relative one,
     so that both fall together.
     """
-    scale = relative_tolerance / 1e-6
-    ratio = k[1]
-    for i in range(y.size):
-        ratio[i] = abs(ratio[i]) / (atol[i] * scale + relative_tolerance * max(abs(y[i]), abs(y_new[i])))
-    worst, total = 0.0, 0.0
-    for i in range(y.size):
-        worst = max(worst, ratio[i])
-        total += ratio[i]
-    # NaN compares as false and would be lost in a maximum; not in a sum
-    return worst if total < math.inf else math.inf
+    rows = count_states(slots, lanes.drugs, lanes.products)
+    each, several, ratio = rows, count, lanes.numbers[lanes.at_k + lanes.states * LANES :]
+    if count == LANES:
+        each, several = 1, rows * LANES
+    for row in range(each):
+        at = lanes.numbers[row * LANES :]
+        relative_errors(
+            ratio[row * LANES :], at[lanes.at_y :], at[lanes.at_y_new :], at[lanes.at_atol :],
+            relative_tolerance / 1e-6, relative_tolerance, several,
+        )  # fmt: skip
+    worst_errors(rows, ratio, lanes.numbers[lanes.at_clock + ERROR * LANES :], count)
 
 
-@kernel(borrows=True)
+@kernel(inline=True)
 def step_factor(error, last_error):
     """Factor for the next step size from this error and the last accepted one."""
-    if error == 0.0:
-        return GROW_MOST
-    factor = SAFETY * error**-PROPORTIONAL_GAIN * last_error**INTEGRAL_GAIN
-    return min(GROW_MOST, max(SHRINK_MOST, factor))
+    least = 1e-30  # below it the factor has long reached its bound
+    factor = SAFETY * exp(INTEGRAL_GAIN * log(last_error) - PROPORTIONAL_GAIN * log(error if error > least else least))
+    factor = factor if factor > SHRINK_MOST else SHRINK_MOST
+    return factor if factor < GROW_MOST else GROW_MOST
 
 
 @kernel(borrows=True)
@@ -281,18 +407,12 @@ def interpolate(theta, h, y, y_new, k, i):
 
 
 @kernel(borrows=True)
-def interpolate_all(theta, h, y, y_new, k, inside, patient):
-    """Every state at ``t + theta * h`` inside an accepted step."""
-    for i in range(y.size):
-        inside[i] = interpolate(theta, h, y, y_new, k, i)
-    at, tail = 0, body_width(patient) - BODY_TAIL
-    while at < tail:
-        width = compartments_from(at, patient)
-        if k[RATE, at] >= 0.0:
-            for i in range(at, at + width):
-                k[NOW, i] = mode_inside(theta, h, k, i)
-            out_of_modes(inside, at, width, k)
-        at += width
+def interpolate_all(theta, h, n, inside, work):
+    """Every state at ``theta`` of an accepted step ``h``. ``inside`` is the first lane of rows, one a state."""
+    lanes = work.lanes
+    for i in range(n):
+        inside[i * LANES] = interpolate(theta, h, work.y, work.y_new, work.k, i)
+    carry_compartments(STAGES - 1, theta, inside, lanes, 1)
 
 
 @kernel(borrows=True)

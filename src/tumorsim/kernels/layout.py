@@ -256,13 +256,12 @@ SLOT = row_type(
         ("rate", "f8"),  # net growth rate, 1/day
         ("threshold", "f8"),  # mm
         ("small", "f8"),  # cells when the lesion became small; 0 while it is not
+        ("draw", "f8"),  # uniform; a small lesion dies out when its chance of being alive falls below it
     ]
 )
 MARK = row_type([("seen", "i8"), ("target", "i8"), ("entries", "i8")])  # entries: into the small regime
 MEMO = row_type(
     [
-        ("step", "f8"),  # current step size, day
-        ("error", "f8"),  # of the last accepted step
         ("rejected", "f8"),  # steps rejected so far
         ("due", "f8"),  # day of the next salvage treatment; inf = none planned
         ("line", "i8"),  # LINE code
@@ -327,13 +326,37 @@ class Patient(NamedTuple):
     slots: Records  # (slot,) records SLOT, one a present lesion
 
 
+LANES = 16  # patients that are integrated side by side (docs/numerics/lanes.md)
+
+
+class Lanes(NamedTuple):
+    """Numbers of `LANES` patients side by side: row r of lane i is at ``r * LANES + i``.
+
+    One flat array, so that a loop over lanes is one over neighbours in memory, and calls hand over little. A lane alone
+    is the same array from its first number on. The parts begin where ``at_...`` says.
+    """
+
+    numbers: Floats
+    states: int
+    drugs: int
+    products: int
+    at_y: int  # states rows
+    at_y_new: int  # states rows
+    at_k: int  # decay.ROWS times states rows: slopes at the seven stages, and the modes of the body
+    at_atol: int  # states rows
+    at_span: int  # states rows: the step of the lane, at every state
+    at_par: int  # rows of `lanes`: parameters, intake, slots
+    at_clock: int  # rows of `lanes`: days, steps, errors
+    at_scratch: int  # rows of `derivatives` and `decay`
+
+
 class Work(NamedTuple):
     """Mutable state of the patient in hand. Bind an array to a name before writing to it."""
 
-    y: Floats  # (states,) body, then lesions by slot
+    y: Floats  # (states,) body, then lesions by slot; a view of the lane, like the next two
     y_new: Floats
     k: Floats  # (decay.ROWS, states) slopes at the seven stages, and the modes of the body
-    atol: Floats  # (states,)
+    lanes: Lanes  # the lane alone
     memo: Records  # record MEMO
     marks: Records  # (lesion,) records MARK
     stopped: Ints  # (drug + product,) given no more

@@ -6,15 +6,8 @@ from tumorsim.kernels import random
 from tumorsim.kernels._jit import kernel
 from tumorsim.kernels.derivatives import body_width, lesion_width, viable_cells
 from tumorsim.kernels.growth import survival_of_small_lesion
-from tumorsim.kernels.layout import (
-    CAPACITY,
-    CLONES,
-    EXTINCTION,
-    LESION_HEAD,
-    MATURITY,
-)
-
-LEAVE_SMALL = 2.0  # times the extinction size; above the way in, so that a lesion does not flicker
+from tumorsim.kernels.layout import CAPACITY, CLONES, EXTINCTION, LESION_HEAD, MATURITY
+from tumorsim.kernels.quiet import LEAVE_SMALL
 
 
 @kernel(borrows=True)
@@ -28,7 +21,7 @@ def add_lesion(lesion, lesions, work, patient, cohort, first):
     y[base + CAPACITY] = source.capacity
     y[base + MATURITY] = patient.traits.vessels.baseline_maturity
     slot.lesion, slot.key = lesion, source.key
-    slot.rate, slot.threshold, slot.small = source.rate, source.threshold, 0.0
+    slot.rate, slot.threshold, slot.small, slot.draw = source.rate, source.threshold, 0.0, 1.0
     return lesions + 1
 
 
@@ -45,13 +38,14 @@ def remove_lesion(slot, lesions, work, patient):
 
 
 @kernel(borrows=True)
-def enter_small(slot, base, work, patient):
+def enter_small(slot, base, work, patient, seed):
     """Start the extinction clock of a lesion that has become small."""
     y, place = work.y, patient.slots[slot]
     mark = work.marks[place.lesion]
     place.small = viable_cells(y, base)
     y[base + EXTINCTION] = 0.0
     mark.entries += 1
+    place.draw = random.uniform(seed, random.STREAM_EXTINCTION, patient.traits.number, mark.entries, place.key)
 
 
 @kernel(borrows=True)
@@ -62,21 +56,19 @@ def leave_small(slot, base, survival, work, patient):
         y[base + clone] /= survival
     for i in range(base + LESION_HEAD, base + lesion_width(patient)):
         y[i] /= survival
-    place.small = 0.0
+    place.small, place.draw = 0.0, 1.0
     y[base + EXTINCTION] = 0.0
 
 
 @kernel(borrows=True)
-def distance_to_change(cells, integral, slot, work, patient, seed):
+def distance_to_change(cells, integral, slot, patient):
     """How far a lesion is from entering or leaving the small regime or dying out; negative when that is due."""
     place = patient.slots[slot]
     limit = patient.traits.growth.extinction_size
     if place.small == 0.0:
         return cells - limit
     survival = survival_of_small_lesion(integral, place.small)
-    entries = work.marks[place.lesion].entries
-    draw = random.uniform(seed, random.STREAM_EXTINCTION, patient.traits.number, entries, place.key)
-    return min(survival - draw, LEAVE_SMALL * limit * survival - cells)
+    return min(survival - place.draw, LEAVE_SMALL * limit * survival - cells)
 
 
 @kernel(borrows=True)
@@ -94,12 +86,11 @@ def settle_small_lesions(lesions, work, patient, seed, out):
         mark = work.marks[place.lesion]
         if cells > 0.0 and place.small == 0.0:
             if cells < limit:
-                enter_small(slot, base, work, patient)
+                enter_small(slot, base, work, patient, seed)
                 changed = True
         else:
             survival = survival_of_small_lesion(y[base + EXTINCTION], place.small) if cells > 0.0 else 0.0
-            draw = random.uniform(seed, random.STREAM_EXTINCTION, patient.traits.number, mark.entries, place.key)
-            if survival < draw:
+            if survival < place.draw:
                 mark.seen = 0
                 lesions = remove_lesion(slot, lesions, work, patient)
                 out.lesions_extinct += 1.0

@@ -10,8 +10,8 @@ import numpy as np
 from tumorsim.course import Inputs, Walk, advance_to
 from tumorsim.interventions.events import Roster
 from tumorsim.kernels import layout, random
+from tumorsim.kernels.derivatives import count_states
 from tumorsim.kernels.layout import Floats, Records
-from tumorsim.models import patient as model
 from tumorsim.params.disease import Disease
 from tumorsim.sbml.body import (
     CAUSES,
@@ -185,7 +185,7 @@ def names_of(roster: Roster) -> Names:
 def _place(walk: Walk, start: Start, index: int, lesion: Records) -> Place:
     """A lesion at the start: there already, or still to come."""
     products, traits = walk.patient.products.size, walk.patient.traits
-    body = int(model.count_states(0, walk.patient.drugs.size, products))
+    body = int(count_states(0, walk.patient.drugs.size, products))
     present = index in start.lesions
     states, small = start_of(lesion, float(traits["vessels"]["baseline_maturity"]), products), 0.0
     if present:

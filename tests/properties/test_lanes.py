@@ -1,0 +1,119 @@
+"""Patients side by side: nobody's bits depend on the others in the lanes, and steps taken together are single steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from tumorsim.api import study_of
+from tumorsim.course import Inputs, Walk
+from tumorsim.kernels import layout
+from tumorsim.models.patient import simulate_batch
+from tumorsim.scenario import load
+from tumorsim.trial import RELATIVE_TOLERANCE, arm_inputs
+
+SCENARIOS = {
+    "adjuvant": ("scenarios/hcc_adjuvant_cik_rct.yaml", ["after_progression.curative_at_most=9"]),
+    "advanced": ("scenarios/hcc_sorafenib_cik.yaml", []),
+}
+# lesions that become small, come late and are found early, and treatment that answers at once
+CHANGES = (
+    "disease.burden.residual_size=1e3 cells", "disease.burden.de_novo_rate=0.004 1/day",
+    "trial.imaging.detection_diameter=2 mm", "after_progression.delay=3 day", "after_progression.tace=ctace",
+    "after_progression.tace_interval=30 day",
+)  # fmt: skip
+N = 37  # two full sets of lanes and some
+CROWDED, HEALTHY = 4, (3, 20)  # rows of the patient with many lesions, and of those with none
+MANY = 11
+DAYS = np.arange(0.0, 900.0, 13.7)
+END = 900.0
+
+
+@pytest.fixture(scope="module", params=SCENARIOS)
+def made(request: pytest.FixtureRequest) -> Inputs:
+    path, more = SCENARIOS[request.param]
+    study = study_of(load(path, [*CHANGES, *more, f"population.patients={N}"]))
+    cohort, policy, visits = arm_inputs(study, 1, np.arange(N), RELATIVE_TOLERANCE)
+    cohort.traits["end"] = np.minimum(cohort.traits["end"], END)
+    of = [cohort.lesions[a:b] for a, b in zip(cohort.lesion_offset[:-1], cohort.lesion_offset[1:], strict=True)]
+    crowd = np.concatenate([lesions[:1] for lesions in of if lesions.size])[:MANY]
+    crowd["key"], crowd["arrival"] = np.arange(MANY), np.arange(MANY) * 10.0 - 50.0
+    of[CROWDED] = crowd
+    for row in HEALTHY:
+        of[row] = crowd[:0]
+    offset = np.concatenate([[0], np.cumsum([lesions.size for lesions in of])])
+    return Inputs(cohort._replace(lesions=np.concatenate(of), lesion_offset=offset), policy, visits)
+
+
+def run(made: Inputs, shares: Sequence[Sequence[int] | np.ndarray], traced: Sequence[int] = ()) -> layout.Outcomes:
+    """Everybody, a share of rows after another; some are traced."""
+    row = np.full(N, -1)
+    row[list(traced)] = np.arange(len(traced))
+    outcomes = layout.Outcomes(
+        np.zeros(N, layout.OUTCOME), np.zeros((N, made.visits), layout.VISIT),
+        np.zeros((max(1, len(traced)), DAYS.size), layout.TRACE), DAYS, row, np.zeros(N, layout.MEMO),
+    )  # fmt: skip
+    for share in shares:
+        simulate_batch(made.cohort, made.policy, outcomes, np.array(share, np.int64))
+    assert (outcomes.event["status"] == 0).all()
+    return outcomes
+
+
+@pytest.fixture(scope="module")
+def together(made: Inputs) -> layout.Outcomes:
+    return run(made, [range(N)], range(N))
+
+
+def test_what_happens_to_these_patients_is_not_all_quiet(made: Inputs, together: layout.Outcomes) -> None:
+    event, lesions = together.event, np.diff(made.cohort.lesion_offset)
+    assert lesions[CROWDED] == MANY
+    assert (lesions[list(HEALTHY)] == 0).all()
+    assert np.isfinite(event["death_time"]).any()
+    assert np.isfinite(event["progression_time"]).any()
+    assert (np.isfinite(event["resistant_time"]) | np.isfinite(event["resistant_regrowth_time"])).any()
+    assert event["lesions_extinct"].any()
+    assert event["salvage"].any()
+    assert together.memo["rejected"].any()
+    assert np.unique(event["steps"]).size > N / 2
+
+
+ORDERS = {
+    "alone": [[row] for row in range(N)],
+    "backwards": [range(N)[::-1]],
+    "shuffled": [np.random.default_rng(1).permutation(N)],
+    "shares of 5": [range(N)[first : first + 5] for first in range(0, N, 5)],
+    "shares of 17": [range(N)[first : first + 17] for first in range(0, N, 17)],
+    "most lesions last": [[row for row in range(N) if row != CROWDED], [CROWDED]],
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_company_and_order_change_no_bit(made: Inputs, together: layout.Outcomes, order: str) -> None:
+    found = run(made, ORDERS[order], range(N))
+    for name in ("event", "visit", "trace", "memo"):
+        assert getattr(found, name).tobytes() == getattr(together, name).tobytes(), name
+
+
+@pytest.mark.parametrize("traced", [[], [*range(0, N, 3)]], ids=["nobody", "every third"])
+def test_a_trace_changes_no_bit(made: Inputs, together: layout.Outcomes, traced: list[int]) -> None:
+    found = run(made, [range(N)], traced)
+    for name in ("event", "visit"):
+        assert getattr(found, name).tobytes() == getattr(together, name).tobytes(), name
+    for row, patient in enumerate(traced):
+        assert found.trace[row].tobytes() == together.trace[patient].tobytes()
+    memo, expected = found.memo.copy(), together.memo.copy()
+    assert (memo["traced"] > 0).sum() == len(traced)
+    memo["traced"] = expected["traced"] = 0
+    assert memo.tobytes() == expected.tobytes()
+
+
+def test_steps_taken_together_are_those_taken_one_by_one(made: Inputs, together: layout.Outcomes) -> None:
+    """`Walk` looks after every step by itself, as a lane that is never quiet: the same outcomes, bit for bit."""
+    for row in range(N):
+        walk = Walk(made, row, RELATIVE_TOLERANCE)
+        for _ in walk.stops(float(made.cohort.traits["end"][row])):
+            pass
+        assert walk._out.tobytes() == together.event[row : row + 1].tobytes(), row
+        assert walk.rows.tobytes() == together.visit[row].tobytes(), row
