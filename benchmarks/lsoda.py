@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "analytic"))
 
 from event_driver import Bench, Carry, Patient, bench, lsoda, run_patient
 
-from benchmarks.figure import Figure
+from benchmarks.figure import Figure, Skip
 from benchmarks.patient import most_lesions_first, study
 from benchmarks.timing import own_seconds, ratio
 from tumorsim.kernels import layout
@@ -192,7 +192,9 @@ def against_scipy(quick: bool, repeats: int) -> list[Figure]:
 
 def against_numbalsoda(quick: bool, repeats: int) -> list[Figure]:
     """LSODA in C++, which calls the compiled right-hand side itself."""
-    from benchmarks.numbalsoda_peer import carries, silence
-
+    try:
+        from benchmarks.numbalsoda_peer import carries, silence
+    except ModuleNotFoundError as missing:
+        raise Skip(f"it needs {missing.name}, which wants a Fortran compiler") from missing
     with silence():
         return beside(course(PATIENTS[quick], PEERS[quick]), carries, "numbalsoda", repeats, None)
