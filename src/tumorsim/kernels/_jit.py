@@ -213,6 +213,22 @@ class InnerCompiler(Compiler):  # type: ignore[misc] # numba has no types
         return super().define_pipelines()
 
 
+class InnerCache(KernelCache):
+    """The cache of an inner kernel, from which it comes as what it was: made part of callers, never machine code.
+
+    Numba would translate it as it lies there, and its slow code would serve the callers that are loaded after it.
+    """
+
+    def load_overload(self, signature: Any, target: Any) -> Any:
+        """Load compiled code as an `InnerLibrary`. Numba's lock on compilation is held."""
+        codegen = target.codegen()
+        codegen._library_class = InnerLibrary
+        try:
+            return super().load_overload(signature, target)
+        finally:
+            del codegen._library_class
+
+
 INNER: dict[str, Any] = {"no_cpython_wrapper": True} | ({"pipeline_class": InnerCompiler} if KNOWN else {})
 """Options of kernels that only kernels call."""
 
@@ -314,6 +330,6 @@ def kernel(
     if not entry:
         options |= INNER
     compiled = numba.njit(_nrt=not borrows, forceinline=inline, **options)(function)
-    compiled._cache = KernelCache(function)
+    compiled._cache = KernelCache(function) if entry or not KNOWN else InnerCache(function)
     compiled.__class__ = Kernel if entry else InnerKernel
     return compiled
