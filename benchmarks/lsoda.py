@@ -78,7 +78,6 @@ def course(patients: int, compared: int) -> Course:
     rows = most_lesions_first(made)
     middle = (2 * np.arange(compared) + 1) * patients // (2 * max(1, compared))  # of parts of one size
     found = Course(made, rows, rows[middle], np.arange(DAY_OF_LOOK, YEARS * 365.25, INTERVAL), np.zeros(0))
-    ours(found)  # loaded first, as in a run: the code of kernels that Python calls one by one would serve it too
     found.truth = looked_at(found, lambda: lsoda(REFERENCE))
     return found
 

@@ -282,8 +282,6 @@ def courses(patients: int, checked: int) -> Courses:
     for cause in ("tumour_rate", "liver_rate", "other_rate"):
         cohort.traits["hazards"][cause] = 0.0
     cohort.traits["end"] = YEARS * 365.25
-    # loaded first, as in a run: the code of kernels that Python calls one by one would serve it too
-    simulate_batch(cohort, made.policy, empty(made), most_lesions_first(made))
     rows: list[Any] = []
     exact = lsoda(REFERENCE)
     for i in range(patients):

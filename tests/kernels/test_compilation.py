@@ -49,7 +49,7 @@ def test_no_index_is_out_of_bounds(tmp_path: Path) -> None:
 
 @pytest.mark.medium
 def test_an_inner_kernel_is_loaded_as_it_was_compiled(tmp_path: Path) -> None:
-    """From the cache too it is code for callers; machine code made of it as it lies there would slow them five times."""
+    """From the cache too it is code for callers: machine code of it as it lies there would serve them, and be slow."""
     inner = (
         "from tumorsim.kernels.growth import half_saturation as f; print(f(1.0, 3.0).hex(), *f.stats.cache_hits); "
         "print(*{type(c.library).__name__ for c in f.overloads.values()})"
