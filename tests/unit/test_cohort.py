@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from tumorsim.cohort import draw, individual
 from tumorsim.cohort.burden import DE_NOVO_KEY, HIDDEN, VISIBLE_KEY, spherical_cells
+from tumorsim.cohort.counts import negative_binomial_quantile, poisson_quantile
 from tumorsim.kernels.growth import diameter_mm, volume_ml
 from tumorsim.scenario import Scenario, load
 
@@ -153,3 +157,25 @@ def test_individual_values_stay_inside_their_bounds(adjuvant: Scenario) -> None:
     values = individual(wide, "growth", np.arange(5000), 1)[:, 0]
     assert values.max() == 1.0  # the declared upper bound, reached by this spread
     assert values.min() >= 0.0
+
+
+def test_counts_are_those_of_scipy() -> None:
+    rng = np.random.default_rng(5)
+    u = np.concatenate([rng.random(20_000), 10.0 ** rng.uniform(-12, -1, 500), 1.0 - 10.0 ** rng.uniform(-9, -1, 500)])
+    mean = np.exp(rng.uniform(-9, 4, u.size))
+    mean[::50] = 0.0
+    np.testing.assert_array_equal(poisson_quantile(u, mean), stats.poisson.ppf(u, mean))
+    for dispersion in (0.05, 0.4, 1.0, 3.7, 60.0):
+        expected = stats.nbinom.ppf(u, dispersion, dispersion / (dispersion + mean))
+        np.testing.assert_array_equal(negative_binomial_quantile(u, dispersion, mean), expected)
+
+
+def test_a_trial_does_not_import_what_takes_a_second() -> None:
+    """`scipy.stats` and what follows in its train were a quarter of a whole trial."""
+    code = (
+        "import sys, tumorsim as ts\n"
+        f"ts.run({ADJUVANT!r}, patients=12)\n"
+        "heavy = {'scipy.stats', 'scipy.optimize', 'scipy.ndimage', 'pandas', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

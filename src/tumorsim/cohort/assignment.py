@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special
+from scipy import special
 
 from tumorsim.cohort.covariates import Floats, Ints, covariates
 from tumorsim.kernels import random
@@ -61,7 +61,9 @@ def probabilities(population: Population, assignment: Assignment, known: Mapping
     def excess(intercept: float) -> float:
         return float(special.expit(intercept + reference).mean()) - assignment.share
 
-    intercept = optimize.brentq(excess, -_STEEPEST - reference.max(), _STEEPEST - reference.min())
+    from scipy.optimize import brentq  # only here: it takes longer to import than the rest of a cohort
+
+    intercept = brentq(excess, -_STEEPEST - reference.max(), _STEEPEST - reference.min())
     return np.asarray(special.expit(intercept + slope_part(known)))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
+from tumorsim.cohort.counts import negative_binomial_quantile, poisson_quantile
 from tumorsim.cohort.covariates import MICROMETRES, Floats, Ints
 from tumorsim.kernels import layout, random
 from tumorsim.kernels.layout import Records
@@ -137,7 +138,7 @@ def _deposits(burden: Burden, covariates: dict[str, Floats], numbers: Ints, seed
     mean = burden.residual_deposits.value * np.where(covariates["modality"] > 0, ablated * several * size, 1.0)
     dispersion = burden.residual_dispersion.value
     u = random.uniforms(seed, random.STREAM_DEPOSITS, numbers, 0, 0)
-    count = np.asarray(stats.nbinom.ppf(u, dispersion, dispersion / (dispersion + mean)), dtype=np.int64)
+    count = negative_binomial_quantile(u, dispersion, mean).astype(np.int64)
     rows, places = _numbered(count)
     z = special.ndtri(random.pair_uniforms(seed, random.STREAM_DEPOSITS, numbers[rows], 1, places))
     cells = np.maximum(burden.residual_size.value * 10.0 ** (burden.residual_size_spread.value * z), 1.0)
@@ -197,7 +198,7 @@ def _whole_cells(expected: Floats, u: Floats) -> Floats:
     """Small expected counts become whole cells (Poisson); large ones stay."""
     few = expected < SMALL_COUNT
     out = expected.copy()
-    out[few] = stats.poisson.ppf(u[few], expected[few])
+    out[few] = poisson_quantile(u[few], expected[few])
     return out
 
 
