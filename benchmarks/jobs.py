@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import json
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,17 +36,16 @@ def tumorsim(*arguments: str) -> Job:
     RuntimeError
         It failed.
     """
-    begun = time.perf_counter()
-    with tempfile.TemporaryFile() as told:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "tumorsim", *arguments], cwd=ROOT, stdout=told, stderr=subprocess.STDOUT
-        )
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode:
-            told.seek(0)
-            raise RuntimeError(f"tumorsim {' '.join(arguments)} failed:\n{told.read().decode(errors='replace')}")
-    return Job(time.perf_counter() - begun, used.ru_maxrss / 1024.0)
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as said:
+        told = Path(folder) / "told.json"
+        command = [sys.executable, "-m", "tumorsim", *arguments]
+        between = [sys.executable, "-S", str(Path(__file__).with_name("child.py")), str(told)]
+        subprocess.run([*between, *command], cwd=ROOT, stdout=said, stderr=subprocess.STDOUT, check=True)
+        found = json.loads(told.read_text(encoding="utf-8"))
+        if found["code"]:
+            said.seek(0)
+            raise RuntimeError(f"tumorsim {' '.join(arguments)} failed:\n{said.read().decode(errors='replace')}")
+    return Job(found["seconds"], found["peak_mib"])
 
 
 def jobs(quick: bool, repeats: int) -> list[Figure]:

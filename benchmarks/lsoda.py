@@ -118,7 +118,7 @@ def empty(given: Course, traced: bool) -> layout.Outcomes:
 def ours(given: Course, traced: bool = False) -> layout.Outcomes:
     """All patients by the engine, in one call."""
     outcomes = empty(given, traced)
-    simulate_batch(given.made.cohort, given.made.policy, outcomes, given.rows)
+    simulate_batch(given.made.cohort, given.made.policy, outcomes, given.rows, np.zeros(1, np.int64))
     return outcomes
 
 

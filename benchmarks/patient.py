@@ -77,7 +77,10 @@ def kernel(patients: int, repeats: int) -> list[Figure]:
     for cause in ("tumour_rate", "liver_rate", "other_rate"):
         made.cohort.traits["hazards"][cause] = 0.0
     outcomes, rows = [empty(made) for _ in range(repeats)], most_lesions_first(made)
-    times = [own_seconds(lambda out=out: simulate_batch(made.cohort, made.policy, out, rows)) for out in outcomes]
+    times = [
+        own_seconds(lambda out=out: simulate_batch(made.cohort, made.policy, out, rows, np.zeros(1, np.int64)))
+        for out in outcomes
+    ]
     accepted, rejected = float(outcomes[0].event["steps"].sum()), float(outcomes[0].memo["rejected"].sum())
     evaluations = EVALUATIONS * (accepted + rejected) / statistics.median(times)
     return [

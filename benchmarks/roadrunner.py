@@ -108,10 +108,12 @@ def figures(made: Inputs, patients: list[Patient], repeats: int) -> list[Figure]
     rows, n = most_lesions_first(made), len(patients)
     ours: list[float] = []
     theirs: dict[float, list[float]] = {chosen: [], looser: []}
-    simulate_batch(made.cohort, made.policy, empty(made), rows)  # warm
+    simulate_batch(made.cohort, made.policy, empty(made), rows, np.zeros(1, np.int64))  # warm
     for _ in range(repeats):
         out = empty(made)
-        ours.append(cpu_seconds(lambda out=out: simulate_batch(made.cohort, made.policy, out, rows)))
+        ours.append(
+            cpu_seconds(lambda out=out: simulate_batch(made.cohort, made.policy, out, rows, np.zeros(1, np.int64)))
+        )
         for tolerance, spent in theirs.items():
             spent.append(sum(one.seconds(tolerance) for one in patients))
     found = []
