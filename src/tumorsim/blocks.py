@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from tumorsim.rows import AXIS, RowArray
 from tumorsim.store.checkpoint import Place, open_checkpoint, write_checkpoint
 from tumorsim.store.errors import ResultError
-from tumorsim.trial import Progress, Study, check_failures, simulate_patients
+from tumorsim.threads import Progress
+from tumorsim.trial import Study, check_failures, simulate_patients
 from tumorsim.variables import EACH, TRACE, VARIABLES, VISIT, TrialData
 
 SUFFIX: Final = ".block"

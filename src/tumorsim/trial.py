@@ -9,8 +9,7 @@ Imports nothing of the scenario: it receives the blocks it needs.
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -25,7 +24,6 @@ from tumorsim.interventions.base import Intervention, Recipients, Rows
 from tumorsim.interventions.events import EventTable, Roster, build_events, merge, roster_of, stop_rules
 from tumorsim.kernels import layout, random
 from tumorsim.kernels.layout import Records
-from tumorsim.models.patient import simulate_batch
 from tumorsim.params.base import Process
 from tumorsim.params.design import Design
 from tumorsim.params.disease import Disease
@@ -33,14 +31,13 @@ from tumorsim.params.output import Output
 from tumorsim.params.packing import procedures, records
 from tumorsim.params.population import Population
 from tumorsim.params.salvage import Salvage
+from tumorsim.threads import Progress, Threads
 from tumorsim.variables import VARIABLES, VISITS, TrialData
 
 # keeps every state of 8 patients within 2.4e-6 of the exact solution (docs/numerics/integrator.md)
 RELATIVE_TOLERANCE = 3e-7
 MAX_STEPS = 200_000
-AT_ONCE = 96  # patients a thread takes at most: a third of a second, so that Ctrl-C is prompt
 MEASURED_AT_VISITS = tuple(v.name for v in VISITS if v.dtype.kind == "f")
-Progress = Callable[[int, int], None]
 
 
 class Arm(Protocol):
@@ -124,22 +121,24 @@ def simulate_patients(
     visits, visit_count = _visit_events(study, numbers)
     times = np.arange(0.0, study.design.horizon, study.output.interval)
     total = int(assigned.sum())
-    done = 0
     arms: dict[int, layout.Outcomes] = {}
     observed = study.design.assignment if study.design.allocation == "observational" else None
-    for a in _order(study):
-        arm = study.arms[a]
-        planned = build_events(arm.treatments, roster, recipients, study.seed, study.design.horizon)
-        blank = partial(_outcomes, numbers, traced=study.output.traced_patients, visits=visit_count, times=times)
-        arms[a] = blank(assigned=assigned[a])
-        cohort = _cohort(study, arm, patients, roster, merge(planned, visits))
-        done = _simulate(cohort, _policy(study, roster, relative_tolerance), arms[a], assigned[a],
-                         threads, progress, done, total)  # fmt: skip
-        if observed is not None and observed.membership == "received" and arm.name == observed.arm:
-            treated = (assigned[a] > 0) & _received(planned, arms[a], patients)
-            total += int(assigned[a].sum()) - int(treated.sum())
-            assigned = _members(len(study.arms), a, treated)
-            arms[a] = _only(arms[a], blank(assigned=assigned[a]), treated)
+    with Threads(threads, progress) as crew:
+        for a in _order(study):
+            arm = study.arms[a]
+            planned = build_events(arm.treatments, roster, recipients, study.seed, study.design.horizon)
+            blank = partial(_outcomes, numbers, traced=study.output.traced_patients, visits=visit_count, times=times)
+            arms[a] = blank(assigned=assigned[a])
+            cohort = _cohort(study, arm, patients, roster, merge(planned, visits))
+            policy = _policy(study, roster, relative_tolerance)
+            crew.begin(cohort, policy, arms[a], np.flatnonzero(assigned[a] > 0))
+            if observed is not None and observed.membership == "received" and arm.name == observed.arm:
+                crew.finish(total)
+                treated = (assigned[a] > 0) & _received(planned, arms[a], patients)
+                total += int(assigned[a].sum()) - int(treated.sum())
+                assigned = _members(len(study.arms), a, treated)
+                arms[a] = _only(arms[a], blank(assigned=assigned[a]), treated)
+        crew.finish(total)
     return _collect(study, patients, assigned, [arms[a] for a in sorted(arms)], times)
 
 
@@ -327,38 +326,6 @@ def _outcomes(numbers: Ints, assigned: Floats, traced: int, visits: int, times: 
         visit[name] = np.nan  # codes and counts of a visit that did not take place are 0
     event = np.zeros(numbers.size, layout.OUTCOME)
     return layout.Outcomes(event, visit, trace, times, row, np.zeros(numbers.size, layout.MEMO))
-
-
-def _simulate(
-    cohort: layout.Cohort, policy: Records, outcomes: layout.Outcomes, assigned: Floats,
-    threads: int, progress: Progress | None, done: int, total: int,
-) -> int:  # fmt: skip
-    """Run all patients of one arm on the kernel's threads; returns the patients done so far."""
-    shares = _shares(assigned, cohort.lesion_offset, threads)
-    with ThreadPoolExecutor(max(1, threads)) as pool:
-        waiting = [pool.submit(simulate_batch, cohort, policy, outcomes, rows) for rows in shares]
-        try:
-            for rows, task in zip(shares, waiting, strict=True):
-                task.result()
-                done += rows.size
-                if progress is not None:
-                    progress(done, total)
-        except BaseException:
-            for task in waiting:
-                task.cancel()
-            raise
-    return done
-
-
-def _shares(assigned: Floats, lesion_offset: Ints, threads: int) -> list[Ints]:
-    """Rows of assigned patients for one thread after another, those with the most lesions first; even at the end."""
-    rows = np.flatnonzero(assigned > 0)
-    lesions = np.diff(lesion_offset)[rows]
-    rows = rows[np.argsort(-lesions, kind="stable")]
-    lanes = layout.LANES
-    even = -(-rows.size // (2 * max(1, threads)))
-    size = min(AT_ONCE, max(lanes, -(-even // lanes) * lanes))
-    return [rows[a : a + size] for a in range(0, rows.size, size)]
 
 
 def _collect(

@@ -105,6 +105,6 @@ def run(
     )  # fmt: skip
     at = np.array(times, dtype=float)
     outcomes = _outcomes(np.arange(patients), np.ones(patients), patients if at.size else 0, 0, at)
-    simulate_batch(batch, policy, outcomes, np.arange(patients))
+    simulate_batch(batch, policy, outcomes, np.arange(patients), np.zeros(1, np.int64))
     assert (outcomes.event["status"] == 0).all(), outcomes.event[outcomes.event["status"] > 0][:3]
     return Made(outcomes.event, outcomes.trace, at)

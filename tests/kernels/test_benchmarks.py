@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 sys.path.append(str(Path(__file__).parents[2]))
@@ -293,3 +294,14 @@ def test_mesa_comes_to_the_same_population() -> None:
         found = populations(10, crew, 6)
     assert found.ours > 1.2 * found.start  # they do live
     assert abs(found.score) < 4.0
+
+
+def test_the_peak_of_a_job_is_its_own_and_not_that_of_who_starts_it() -> None:
+    from benchmarks.jobs import tumorsim
+
+    large = np.ones(50_000_000)  # 400 MB
+    job = tumorsim("--version")
+    assert 5.0 < job.peak_mib < 0.5 * large.nbytes / 2**20
+    assert job.seconds > 0.0
+    with pytest.raises(RuntimeError, match="no-such-thing"):
+        tumorsim("no-such-thing")

@@ -34,7 +34,7 @@ def inputs(made: Study) -> list[tuple[layout.Cohort, np.ndarray]]:
         events = build_events(arm.treatments, roster, people, made.seed, made.design.horizon)
         cohort = _cohort(made, arm, patients, roster, events)
         outcomes = _outcomes(numbers, np.ones(N), 0, 0, np.zeros(0))
-        simulate_batch(cohort, _policy(made, roster, 1e-4), outcomes, numbers)
+        simulate_batch(cohort, _policy(made, roster, 1e-4), outcomes, numbers, np.zeros(1, np.int64))
         found.append((cohort, outcomes.memo["limits"]))
     return found
 

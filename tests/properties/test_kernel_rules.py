@@ -121,7 +121,34 @@ def borrows_what_it_makes(tree: ast.Module) -> Iterator[int]:
                     yield call.lineno
 
 
-KERNELS = [path for path in COMPILED if path != POLICY]
+def reaches_beyond_its_turn(tree: ast.Module) -> Iterator[int]:
+    """Where turns are said to be apart nobody checks it again: an index is the lane, or rows of lanes and the lane."""
+    for node in tree.body:
+        if not isinstance(node, ast.FunctionDef) or "apart=True" not in " ".join(
+            ast.unparse(mark) for mark in node.decorator_list
+        ):
+            continue
+        loops = [found for found in ast.walk(node) if isinstance(found, ast.For)]
+        for loop in loops:
+            if any(inner is not loop and isinstance(inner, ast.For) for inner in ast.walk(loop)):
+                continue
+            turn = ast.unparse(loop.target)
+            for found in ast.walk(loop):
+                of_an_array = isinstance(found, ast.Subscript) and not isinstance(found.value, ast.Call)
+                if of_an_array and not of_this_turn(found.slice, turn):
+                    yield found.lineno
+
+
+def of_this_turn(index: ast.expr, turn: str) -> bool:
+    """``i``, ``LANES + i`` or ``rows * LANES + i``."""
+    if not isinstance(index, ast.BinOp) or not isinstance(index.op, ast.Add):
+        return ast.unparse(index) == turn
+    rows = index.left.right if isinstance(index.left, ast.BinOp) else index.left
+    whole = not isinstance(index.left, ast.BinOp) or isinstance(index.left.op, ast.Mult)
+    return ast.unparse(index.right) == turn and ast.unparse(rows) == "LANES" and whole
+
+
+KERNELS = [path for path in COMPILED if not path.name.startswith("_") or path.name == "__init__.py"]
 LAWS = [path for path in KERNELS if path.name not in ("layout.py", "access.py", "tissue.py", "__init__.py")]
 RULES: list[tuple[Rule, list[Path], str]] = [
     (writes_through_a_tuple, COMPILED, "a, work.y[3] = 1, 2"),
@@ -132,6 +159,16 @@ RULES: list[tuple[Rule, list[Path], str]] = [
     (imports_the_compiler, [p for p in sorted(SOURCE.rglob("*.py")) if p != POLICY], "from numba import njit"),
     (imports_more_than_a_kernel_may, KERNELS, "import scipy.special"),
     (borrows_what_it_makes, KERNELS, "@kernel(borrows=True)\ndef waste():\n    return np.zeros(3)"),
+    (
+        reaches_beyond_its_turn,
+        KERNELS,
+        "@kernel(apart=True)\ndef mix(x, n):\n    for i in range(n):\n        x[i] = x[i - 1]",
+    ),
+    (
+        reaches_beyond_its_turn,
+        KERNELS,
+        "@kernel(apart=True)\ndef sum(x, n):\n    for i in range(n):\n        x[0] += x[i]",
+    ),
     (leaves_a_function_uncompiled, LAWS, "def law(x):\n    return x"),
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -47,16 +48,21 @@ def made(request: pytest.FixtureRequest) -> Inputs:
     return Inputs(cohort._replace(lesions=np.concatenate(of), lesion_offset=offset), policy, visits)
 
 
-def run(made: Inputs, shares: Sequence[Sequence[int] | np.ndarray], traced: Sequence[int] = ()) -> layout.Outcomes:
-    """Everybody, a share of rows after another; some are traced."""
+def blank(made: Inputs, traced: Sequence[int] = ()) -> layout.Outcomes:
+    """Room for what happens to everybody; some are traced."""
     row = np.full(N, -1)
     row[list(traced)] = np.arange(len(traced))
-    outcomes = layout.Outcomes(
+    return layout.Outcomes(
         np.zeros(N, layout.OUTCOME), np.zeros((N, made.visits), layout.VISIT),
         np.zeros((max(1, len(traced)), DAYS.size), layout.TRACE), DAYS, row, np.zeros(N, layout.MEMO),
     )  # fmt: skip
+
+
+def run(made: Inputs, shares: Sequence[Sequence[int] | np.ndarray], traced: Sequence[int] = ()) -> layout.Outcomes:
+    """Everybody, a share of rows after another; some are traced."""
+    outcomes = blank(made, traced)
     for share in shares:
-        simulate_batch(made.cohort, made.policy, outcomes, np.array(share, np.int64))
+        simulate_batch(made.cohort, made.policy, outcomes, np.array(share, np.int64), np.zeros(1, np.int64))
     assert (outcomes.event["status"] == 0).all()
     return outcomes
 
@@ -94,6 +100,24 @@ def test_company_and_order_change_no_bit(made: Inputs, together: layout.Outcomes
     found = run(made, ORDERS[order], range(N))
     for name in ("event", "visit", "trace", "memo"):
         assert getattr(found, name).tobytes() == getattr(together, name).tobytes(), name
+
+
+def test_threads_that_share_the_rows_take_each_once(made: Inputs, together: layout.Outcomes) -> None:
+    found, rows, taken = blank(made, range(N)), np.arange(N), np.zeros(1, np.int64)
+    with ThreadPoolExecutor(3) as pool:
+        tasks = [pool.submit(simulate_batch, made.cohort, made.policy, found, rows, taken) for _ in range(3)]
+    assert [task.result() for task in tasks] == [None] * 3
+    assert taken[0] >= N
+    for name in ("event", "visit", "trace", "memo"):
+        assert getattr(found, name).tobytes() == getattr(together, name).tobytes(), name
+
+
+def test_nobody_is_let_in_after_the_last(made: Inputs) -> None:
+    found = blank(made)
+    simulate_batch(made.cohort, made.policy, found, np.arange(N), np.full(1, N))
+    assert not found.event["steps"].any()
+    simulate_batch(made.cohort, made.policy, found, np.arange(N), np.full(1, N - 2))
+    assert [*np.flatnonzero(found.event["steps"])] == [N - 2, N - 1]
 
 
 @pytest.mark.parametrize("traced", [[], [*range(0, N, 3)]], ids=["nobody", "every third"])

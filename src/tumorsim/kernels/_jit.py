@@ -77,7 +77,8 @@ if platform.machine() in ("x86_64", "AMD64") and numba.config.CPU_NAME is None a
     numba.config.CPU_FEATURES = f"{get_host_cpu_features()},-prefer-256-bit"
 
 import numpy as np  # noqa: E402
-from llvmlite import ir  # type: ignore[import-untyped] # noqa: E402
+from llvmlite import binding as llvm  # type: ignore[import-untyped] # noqa: E402
+from llvmlite import ir  # noqa: E402
 from numba.core import cgutils, types  # noqa: E402
 from numba.core.caching import FunctionCache  # noqa: E402
 from numba.core.codegen import JITCodeLibrary  # noqa: E402
@@ -85,6 +86,8 @@ from numba.core.compiler import Compiler  # noqa: E402
 from numba.core.registry import CPUDispatcher  # noqa: E402
 from numba.core.types.misc import unliteral  # noqa: E402
 from numba.extending import intrinsic  # noqa: E402
+
+from tumorsim.kernels._apart import turns_apart  # noqa: E402
 
 
 def wide_product(a: Any, b: Any) -> Any:
@@ -138,6 +141,25 @@ if not numba.config.DISABLE_JIT:
             return builder.bitcast(arguments[0], ir.DoubleType())
 
         return types.float64(types.int64), emit
+
+
+def take_one(counter: Any) -> Any:
+    """The number in the one-element int64 array ``counter``, which is one more for whoever asks next; for kernels."""
+    counter[0] += 1
+    return counter[0] - 1
+
+
+if not numba.config.DISABLE_JIT:
+
+    @intrinsic
+    def take_one(_typing: Any, counter: Any) -> Any:
+        """In one instruction, so that threads never get the same number."""
+
+        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            made = context.make_array(signature.args[0])(context, builder, arguments[0])
+            return builder.atomic_rmw("add", made.data, ir.Constant(ir.IntType(64), 1), "monotonic")
+
+        return types.int64(counter), emit
 
 
 class KernelCache(FunctionCache):  # type: ignore[misc] # numba has no types
@@ -209,6 +231,27 @@ class InnerCompiler(Compiler):  # type: ignore[misc] # numba has no types
     def define_pipelines(self) -> Any:
         """The usual passes, with a library made beforehand."""
         self.state.library = InnerLibrary(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
+        self.state.library.enable_object_caching()
+        return super().define_pipelines()
+
+
+class ApartLibrary(InnerLibrary):
+    """Code of a kernel in whose innermost loops no turn touches what another does."""
+
+    def add_ir_module(self, module: Any) -> None:
+        """Take in code as Numba made it."""
+        made = llvm.parse_assembly(turns_apart(cgutils.normalize_ir_text(str(module))))
+        made.name = module.name
+        made.verify()
+        self.add_llvm_module(made)
+
+
+class ApartCompiler(Compiler):  # type: ignore[misc] # numba has no types
+    """Numba's compiler, which leaves its result in a `ApartLibrary`."""
+
+    def define_pipelines(self) -> Any:
+        """The usual passes, with a library made beforehand."""
+        self.state.library = ApartLibrary(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
         self.state.library.enable_object_caching()
         return super().define_pipelines()
 
@@ -300,7 +343,12 @@ def generated(name: str, text: str, **known: Any) -> Any:
 
 
 def kernel(
-    function: Callable[..., Any] | None = None, *, entry: bool = False, borrows: bool = False, inline: bool = False
+    function: Callable[..., Any] | None = None,
+    *,
+    entry: bool = False,
+    borrows: bool = False,
+    inline: bool = False,
+    apart: bool = False,
 ) -> Any:
     """Compile a kernel: IEEE arithmetic, no bounds checks, no interpreter lock, cached on disk.
 
@@ -316,6 +364,9 @@ def kernel(
         was a fifth of what the compiler had to translate for a lattice.
     inline
         Made part of its caller: worth it where there is one caller, and many arguments to hand over.
+    apart
+        The turns of its innermost loops have nothing to do with one another: none reads or writes what another writes.
+        The compiler then takes several at a time without a look at where the arrays lie (`_apart`). Not of an entry.
 
     Returns
     -------
@@ -323,12 +374,14 @@ def kernel(
         The compiled function; its ``py_func`` is the plain Python original.
     """
     if function is None:
-        return partial(kernel, entry=entry, borrows=borrows, inline=inline)
+        return partial(kernel, entry=entry, borrows=borrows, inline=inline, apart=apart)
     options: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
     if numba.config.DISABLE_JIT:
         return function
     if not entry:
         options |= INNER
+    if apart and KNOWN and not entry:
+        options["pipeline_class"] = ApartCompiler
     compiled = numba.njit(_nrt=not borrows, forceinline=inline, **options)(function)
     compiled._cache = KernelCache(function) if entry or not KNOWN else InnerCache(function)
     compiled.__class__ = Kernel if entry else InnerKernel

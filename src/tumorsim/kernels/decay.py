@@ -136,7 +136,7 @@ def moments(rate, h, share):
     return left, share * p1, share * share * p2, 2.0 * share * share * share * p3, p2, p3
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def mode_at_stage(stage, share, now, start, rate, step, k1, k2, k3, k4, k5, count):
     """One mode at an inner stage, which stands at ``share`` of the step, in every lane.
 
@@ -173,7 +173,7 @@ def mode_at_stage(stage, share, now, start, rate, step, k1, k2, k3, k4, k5, coun
             now[i] = left * start[i] + step[i] * (slope + a5 * k5[i])
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def mode_inside(share, now, start, rate, step, k1, k3, k4, k5, k6, count):
     """One mode at ``share`` of a step whose stages are known: exact where what is left over is of fourth degree."""
     square = share * share
@@ -191,7 +191,7 @@ def mode_inside(share, now, start, rate, step, k1, k3, k4, k5, k6, count):
         now[i] = left * start[i] + step[i] * slope
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def mode_error(now, rate, step, k1, k3, k4, k5, k6, k7, count):
     """Embedded estimate of the error of one mode: of its slope, as far as it outlives the step."""
     for i in range(count):
@@ -200,14 +200,14 @@ def mode_error(now, rate, step, k1, k3, k4, k5, k6, k7, count):
         now[i] = CAUTION * phi_functions(-rate[i] * step[i])[1] * step[i] * error
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def add_two(out, a, b, u, v, count):
     """``out = a*u + b*v`` in every lane."""
     for i in range(count):
         out[i] = a[i] * u[i] + b[i] * v[i]
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def add_four(out, a, b, c, d, of, count):
     """``out = a*x + b*y + c*z + d*w`` in every lane, of four rows that follow one another."""
     for i in range(count):
@@ -234,7 +234,7 @@ def into_modes(state, width, k, cell, row, count):
     multiply(k[row * cell :], TO_MODES, state, width, k, cell, count)
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def choose(state, other, rate, width, count):
     """Take over compartments that have modes; the others are carried in the plain way."""
     for one in range(width):
@@ -278,7 +278,7 @@ def carry_modes(stage, share, state, width, k, cell, clock, spare, count):
     out_of_modes(state, width, k, cell, spare, count)
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def leave_over(stage, width, k, cell, spare, count):
     """Of the slopes of compartments at a stage keep what the decay of their modes, which are in hand, leaves over."""
     dy, rate, now = k[stage * cell :], k[RATE * cell :], k[NOW * cell :]

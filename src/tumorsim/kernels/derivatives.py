@@ -134,7 +134,7 @@ def keep_left(scratch, i, left):
     scratch[6 * LANES + i], scratch[7 * LANES + i] = left.effectors, left.opsonisation
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def begin(scratch, count):
     """Nothing has acted and nothing is summed up yet."""
     for i in range(count):
@@ -144,7 +144,7 @@ def begin(scratch, count):
         scratch[HELPERS * LANES + i] = 0.0
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def dispose(y, dy, par, clock, scratch, count):
     """Phase: one drug disposes, and acts. Arrays begin with its first row."""
     for i in range(count):
@@ -157,14 +157,14 @@ def dispose(y, dy, par, clock, scratch, count):
         keep_left(scratch, i, pharmacology.with_drug(left_of(scratch, i), pharmacology.concentration(y[i], drug), drug))
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def conclude(scratch, count):
     """Effects of all drugs from what they have left."""
     for i in range(count):
         keep_left(scratch, i, pharmacology.effects_of(left_of(scratch, i)))
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def circulate(y, dy, par, scratch, count):
     """Phase: one product circulates. Arrays begin with its first row; lesions then draw from blood."""
     for i in range(count):
@@ -176,7 +176,7 @@ def circulate(y, dy, par, scratch, count):
         scratch[HELPERS * LANES + i] += liver_cells + rest_cells
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def supply(y, par, scratch, count):
     """Phase: what a lesion gets, and how much of it effectors may do (eqs E2, K4, K6). ``y`` begins with its rows."""
     for i in range(count):
@@ -200,7 +200,7 @@ def supply(y, par, scratch, count):
         )  # fmt: skip
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def immunity(par, memory, scratch, count):
     """Phase: what the patient's own cytotoxic T cells kill (eq. M2), before any product."""
     for i in range(count):
@@ -212,7 +212,7 @@ def immunity(par, memory, scratch, count):
         scratch[(HALTS + 2) * LANES + i], scratch[(HALTS + 3) * LANES + i] = 0.0, 0.0
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def recruit_and_engage(y, held, d_held, blood, d_blood, par, place, scratch, count):
     """Phase: effectors of one product enter, exhaust and die (eq. E3), and kill or halt (eqs K1, K2, K7).
 
@@ -241,7 +241,7 @@ def recruit_and_engage(y, held, d_held, blood, d_blood, par, place, scratch, cou
         scratch[(HALTS + 3) * LANES + i] += halting * ra
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def grow_lesion(y, dy, par, place, scratch, count):
     """Phase: one lesion (eqs G6, R3, K8, V7). ``y`` begins with its rows; adds its volume and the antigen it sheds."""
     for i in range(count):
@@ -302,7 +302,7 @@ def grow_lesion(y, dy, par, place, scratch, count):
         scratch[ANTIGEN * LANES + i] += released if present else 0.0
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def remember_and_fail(y, dy, par, clock, scratch, count):
     """Phase: memory, liver reserve, and hazards by tumour, liver and other causes. Rows are those of the tail."""
     for i in range(count):

@@ -246,7 +246,7 @@ def estimate_errors(rows, lanes, count):
         at += width
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def plain_errors(error, h, k1, k3, k4, k5, k6, k7, several):
     """Embedded estimate of the error of neighbours."""
     for i in range(several):
@@ -268,7 +268,7 @@ def combine(stage, rows, lanes, count):
         )  # fmt: skip
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def add_slopes(stage, h, y, k1, k2, k3, k4, k5, k6, y_new, several):
     """One row of the Butcher tableau, of neighbours."""
     if stage == 1:
@@ -294,14 +294,14 @@ def add_slopes(stage, h, y, k1, k2, k3, k4, k5, k6, y_new, several):
             y_new[i] = y[i] + h[i] * (slope + 11 / 84 * k6[i])
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def set_stage(node, clock, count):
     """Day of a stage."""
     for i in range(count):
         clock[STAGE_DAY * LANES + i] = clock[DAY * LANES + i] + clock[STEP * LANES + i] * node
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def spread_steps(rows, span, clock, count):
     """The step of each lane at every state."""
     for row in range(rows):
@@ -338,7 +338,7 @@ def take_step(slots, lanes, count):
     estimate_errors(rows, lanes, count)
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def relative_errors(error, y, y_new, atol, scale, relative_tolerance, several):
     """Errors over their tolerances, of neighbours."""
     for i in range(several):
@@ -346,7 +346,7 @@ def relative_errors(error, y, y_new, atol, scale, relative_tolerance, several):
         error[i] = abs(error[i]) / (atol[i] * scale + relative_tolerance * (a if a > b else b))
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def worst_errors(rows, ratio, worst, count):
     """Largest of the errors of a lane; NaN if one is not a number."""
     for i in range(count):

@@ -44,7 +44,7 @@ LEAST_ERROR = 1e-4  # that the controller remembers
 SENSITIVE, RESISTANT = 0, 1
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def judge(clock, hazards, most_steps, count):
     """Phase: lanes whose step is accepted, does not reach the end, and in which nobody dies. ``hazards`` at its end."""
     for i in range(count):
@@ -59,7 +59,7 @@ def judge(clock, hazards, most_steps, count):
         clock[QUIET * LANES + i] = quiet
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def judge_drug(y, clock, count):
     """Phase: not a lane in which a drug vanishes."""
     for i in range(count):
@@ -68,7 +68,7 @@ def judge_drug(y, clock, count):
         clock[QUIET * LANES + i] = 0.0 if gone < LEAST_DRUG else clock[QUIET * LANES + i]
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def judge_product(y, clock, count):
     """Phase: not a lane in which a product vanishes."""
     for i in range(count):
@@ -77,7 +77,7 @@ def judge_product(y, clock, count):
         clock[QUIET * LANES + i] = 0.0 if gone < LEAST_EFFECTORS else clock[QUIET * LANES + i]
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def count_none(scratch, count):
     """No cells are counted yet."""
     for i in range(count):
@@ -85,7 +85,7 @@ def count_none(scratch, count):
         scratch[RESISTANT * LANES + i] = 0.0
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def judge_lesion(y, place, par, clock, scratch, count):
     """Phase: not a lane in which this lesion enters or leaves the small regime or dies out. Counts its cells."""
     for i in range(count):
@@ -103,7 +103,7 @@ def judge_lesion(y, place, par, clock, scratch, count):
         scratch[RESISTANT * LANES + i] += resistant if present else 0.0
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def judge_resistance(clock, scratch, count):
     """Phase: not a lane in which resistant cells take over or have regrown, as far as that is not yet noted."""
     for i in range(count):
@@ -113,7 +113,7 @@ def judge_resistance(clock, scratch, count):
         clock[QUIET * LANES + i] = 0.0 if resistant > (1.0 - CLOSE) * clock[REGROWTH * LANES + i] else quiet
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def accept(rows, states, y, y_new, k, clock, count):
     """Phase: in quiet lanes the end of the step becomes the start of the next."""
     last = (STAGES - 1) * states * LANES
@@ -126,7 +126,7 @@ def accept(rows, states, y, y_new, k, clock, count):
             first[i] = end[i] if clock[QUIET * LANES + i] > 0.0 else first[i]
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def go_ahead(clock, count):
     """Phase: day and length of the next step of quiet lanes."""
     for i in range(count):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tumorsim.kernels import layout, random
-from tumorsim.kernels._jit import kernel
+from tumorsim.kernels._jit import kernel, take_one
 from tumorsim.kernels.advance import come_in, set_out
 from tumorsim.kernels.decay import ROWS
 from tumorsim.kernels.derivatives import body_width
@@ -229,8 +229,8 @@ def go_on(lane, restart, crew, work, patient, cohort, policy, outcomes, trace):
 
 
 @kernel(borrows=True)
-def look_after(lane, following, rows, lanes, crew, cohort, policy, outcomes):
-    """One lane after a step: accept it, do what is due, let the next patient in. Returns how many are in by now.
+def look_after(lane, taken, rows, lanes, crew, cohort, policy, outcomes):
+    """One lane after a step: accept it, do what is due, let the next patient in.
 
     The tuples are built here, not in a helper: one that holds a record, or part of an array, can be passed on but not
     returned.
@@ -239,11 +239,11 @@ def look_after(lane, following, rows, lanes, crew, cohort, policy, outcomes):
     wide = lanes.states * LANES
     while True:
         if fresh:
-            if following >= rows.size:
+            place = take_one(taken)
+            if place >= rows.size:
                 leave(lane, lanes, crew)
-                return following
-            i = rows[following]
-            following += 1
+                return
+            i = rows[place]
         else:
             i = crew.row[lane]
         patient = layout.Patient(
@@ -271,9 +271,9 @@ def look_after(lane, following, rows, lanes, crew, cohort, policy, outcomes):
                 and np.isnan(out.death_time)
                 and out.status == 0.0
             ):
-                return following
+                return
         if go_on(lane, fresh, crew, work, patient, cohort, policy, outcomes, trace):
-            return following
+            return
         fresh = True
 
 
@@ -285,12 +285,13 @@ def leave(lane, lanes, crew):
 
 
 @kernel(entry=True)
-def simulate_batch(cohort, policies, outcomes, rows):
+def simulate_batch(cohort, policies, outcomes, rows, taken):
     """Run some patients of the batch, without the interpreter's lock.
 
     Patients share nothing, so several threads may run rows of the same batch at once, in any order, and cannot change
-    a bit. (A ``prange`` loop does the same for a third more compilation, and its threading layer is not safe to call
-    from Python threads.) It is quickest where those with the most lesions come first: lanes then have about as many.
+    a bit: they share ``rows`` and ``taken``, and whoever has an empty lane takes the next row. (A ``prange`` loop does
+    the same for a third more compilation, and its threading layer is not safe to call from Python threads.) It is
+    quickest where those with the most lesions come first: lanes then have about as many.
 
     Parameters
     ----------
@@ -302,14 +303,16 @@ def simulate_batch(cohort, policies, outcomes, rows):
         `layout.Outcomes`, filled in place.
     rows
         Rows of patients, int64.
+    taken : (1,)
+        How many of ``rows`` were taken so far, int64; from ``rows.size`` on no lane takes another.
     """
-    slots, following, policy = 1, 0, policies[0]
+    slots, policy = 1, policies[0]
     for i in rows:
         slots = max(slots, cohort.lesion_offset[i + 1] - cohort.lesion_offset[i])
     lanes = lanes_for(slots, cohort.drugs.shape[1], cohort.products.shape[1])
     crew, quiet = crew_for(slots, lanes), lanes.at_clock + QUIET * LANES
     for lane in range(LANES):
-        following = look_after(lane, following, rows, lanes, crew, cohort, policy, outcomes)
+        look_after(lane, taken, rows, lanes, crew, cohort, policy, outcomes)
     while True:
         used, some = 0, False
         for lane in range(LANES):
@@ -321,4 +324,4 @@ def simulate_batch(cohort, policies, outcomes, rows):
         pass_quietly(used, lanes, policy.max_steps, LANES)
         for lane in range(LANES):
             if crew.row[lane] >= 0 and lanes.numbers[quiet + lane] == 0.0:
-                following = look_after(lane, following, rows, lanes, crew, cohort, policy, outcomes)
+                look_after(lane, taken, rows, lanes, crew, cohort, policy, outcomes)
