@@ -225,6 +225,8 @@ def limits(quick: bool) -> dict[str, float]:
 
 # --- comparing ---------------------------------------------------------------------------
 
+AIM = 0.7, 0.9  # of plain C at its best
+
 
 def beside(
     work: str, unit: str, amounts: dict[str, float], times: dict[str, list[float]], errors: dict[str, float],
@@ -241,8 +243,11 @@ def beside(
     for name in reversed(others):  # the best first
         found, noise = ratio(times[name], times[mine])
         found *= amounts[mine] / amounts[name]
-        title = work if name == others[-1] else f"{work}, beside {name}"
-        figures.append(Figure(title, rates[mine], unit, errors[mine], name, found, noise=noise, error_unit=error_unit))
+        best = name == others[-1]
+        title, aim = (work, AIM) if best else (f"{work}, beside {name}", (None, None))
+        figures.append(
+            Figure(title, rates[mine], unit, errors[mine], name, found, *aim, noise=noise, error_unit=error_unit)
+        )
     return figures + [
         Figure(f"{work}, {name}", rates[name], unit, errors[name], noise=spread(times[name]), error_unit=error_unit)
         for name in others
