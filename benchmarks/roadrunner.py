@@ -63,7 +63,7 @@ def roadrunner(quick: bool, repeats: int) -> list[Figure]:
     if find_spec("roadrunner") is None or find_spec("libsbml") is None:
         raise Skip("it needs libroadrunner and python-libsbml (pip install 'tumorsim[peers]')")
     work = study(PATIENTS[quick])
-    made = immortal(work, PATIENTS[quick])
+    made = immortal(work, np.arange(PATIENTS[quick]))
     return figures(made, [compared(work, made, i) for i in range(PATIENTS[quick])], repeats)
 
 
@@ -129,9 +129,9 @@ def figures(made: Inputs, patients: list[Patient], repeats: int) -> list[Figure]
     return [*found, Figure("libRoadRunner, loading a patient", loading, "s")]
 
 
-def immortal(work: Study, patients: int) -> Inputs:
-    """The arm with cells, in which nobody dies within the five years."""
-    made = Inputs(*arm_inputs(work, CELLS, np.arange(patients), RELATIVE_TOLERANCE))
+def immortal(work: Study, numbers: np.ndarray) -> Inputs:
+    """Patients by their numbers in the arm with cells, in which nobody dies within the five years."""
+    made = Inputs(*arm_inputs(work, CELLS, numbers, RELATIVE_TOLERANCE))
     for cause in ("tumour_rate", "liver_rate", "other_rate"):
         made.cohort.traits["hazards"][cause] = 0.0
     made.cohort.procedures["mortality"] = 0.0

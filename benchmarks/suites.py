@@ -46,6 +46,7 @@ SUITES = (
     Suite("lsoda", "Patients beside SciPy's LSODA", "benchmarks.lsoda:against_scipy"),
     Suite("numbalsoda", "Patients beside numbalsoda", "benchmarks.lsoda:against_numbalsoda"),
     Suite("roadrunner", "Patients beside libRoadRunner", "benchmarks.roadrunner:roadrunner", quick=False),
+    Suite("amici", "Patients beside AMICI", "benchmarks.amici_peer:against_amici", quick=False),
     Suite("c-patient", "Patients beside plain C", "benchmarks.yardstick:c_patient"),
     Suite("fields", "Fields", "benchmarks.fields:fields"),
     Suite("c-fields", "Fields beside plain C", "benchmarks.yardstick:c_fields"),
