@@ -264,8 +264,8 @@ LANES = 8 if get_host_cpu_features().get("avx512dq") else 4  # doubles in the wi
 PATIENT_FLAGS = ("-fschedule-insns",)
 PATIENT_FAILURES = {1: "a step became too small", 2: "rates of a drug or product coincide, it has no modes"}
 AGREE = RELATIVE_TOLERANCE  # relative difference of C from ours at the end of a stretch without events
-# where one of them errs by more than the tolerance; C finds the modes of a drug more often
-ELSEWHERE, FAR = 1e-3, 100.0 * AGREE
+# where one of them errs by more than the tolerance; the gap comes near it in some stretches of patients with drugs
+ELSEWHERE, FAR = 1e-3, 5.0 * AGREE
 
 
 @dataclass(frozen=True)

@@ -104,9 +104,9 @@ def test_patients_come_to_the_same_states(given: yardstick.Courses, lanes: int) 
     outcomes = yardstick.empty(made)
     made.policy["relative_tolerance"] = yardstick.RELATIVE_TOLERANCE
     yardstick.simulate_batch(made.cohort, made.policy, outcomes, np.arange(given.patients), np.zeros(1, np.int64))
-    # C finds the modes of a drug anew while its clearance rises, which saves steps; nothing else differs
+    # C finds the modes of a drug anew more often while its clearance rises, which saves steps; nothing else differs
     ours = outcomes.event["steps"].sum()
-    assert 0.85 * ours < program.steps < 1.005 * ours
+    assert 0.96 * ours < program.steps < 1.005 * ours
     undrugged = ~given.intake["rate"].any(1) & ~given.start[:, : layout.DRUG_STATES].any(1)
     assert undrugged.mean() > 0.5
     assert np.median(yardstick.from_ours(given, program.end)[undrugged]) < 1e-12

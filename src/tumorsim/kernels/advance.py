@@ -16,6 +16,7 @@ from tumorsim.kernels.integrate import (
     all_finite,
     error_norm,
     first_slopes,
+    follow_clearance,
     interpolate,
     interpolate_all,
     step_factor,
@@ -310,6 +311,8 @@ def come_in(lesions, work, patient, policy, trace_time, trace, out):
     cleared = clear_traces_of_treatment(work, patient)
     if moved or cleared:
         first_slopes(t, states_of(lesions, patient), lesions, work, patient)
+    elif t < until:
+        follow_clearance(t, work, patient)
     set_step(t, work, trace_time, trace, out)
     return t, lesions
 

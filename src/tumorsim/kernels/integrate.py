@@ -41,7 +41,17 @@ from tumorsim.kernels.derivatives import (
 )
 from tumorsim.kernels.elementary import exp, log
 from tumorsim.kernels.growth import positive_part
-from tumorsim.kernels.lanes import DAY, ERROR, STAGE_DAY, STEP, empty_lanes, write_parameters
+from tumorsim.kernels.lanes import (
+    CLEARANCE_FOUND,
+    DAY,
+    DRUG_ROWS,
+    DRUGS,
+    ERROR,
+    STAGE_DAY,
+    STEP,
+    empty_lanes,
+    write_parameters,
+)
 from tumorsim.kernels.layout import (
     BODY_TAIL,
     CAPACITY,
@@ -78,6 +88,7 @@ ATOL_FRACTION = 1e-12  # memory, reserve, hazards, maturity, embolised fraction
 ATOL_VEGF = 1e-5  # pg/mL
 ATOL_EXTINCTION = 1e-6
 
+STALE = 0.05  # share of a clearance by which it may change before the modes of the drug are found anew
 
 SPARE = SCRATCH_ROWS * LANES  # of Lanes.scratch, where modes are multiplied
 
@@ -122,6 +133,39 @@ def drug_modes(at, days_on_drug, drug, k):
     k[FROM_MODES, at], k[FROM_MODES + 1, at + 1] = -central, -peripheral
     exchange(at, 1, drug.intercompartmental_clearance / drug.volume, peripheral, k)
     find_modes(at, DRUG_STATES, k)
+
+
+@kernel(inline=True)
+def is_stale(found, days_on_drug, drug):
+    """Whether a clearance is no longer what it was when the modes of the drug were found."""
+    return abs(pharmacology.clearance_now(days_on_drug, drug) - found) > STALE * found
+
+
+@kernel(borrows=True)
+def start_modes_of_drug(t, d, work, patient):
+    """`drug_modes` of the day, and the clearance at which they were found."""
+    lanes, days = work.lanes, t - patient.intake[d].start
+    par = lanes.numbers[lanes.at_par :]
+    par[(DRUGS + d * DRUG_ROWS + CLEARANCE_FOUND) * LANES] = pharmacology.clearance_now(days, patient.drugs[d])
+    drug_modes(DRUG_STATES * d, days, patient.drugs[d], work.k)
+
+
+@kernel(borrows=True)
+def follow_clearance(t, work, patient):
+    """Find the modes of drugs anew whose clearance has changed since they were found.
+
+    What it has changed by is left over, and as quick as the modes themselves: steps fall to the edge of stability.
+    """
+    y, k, lanes = work.y, work.k, work.lanes
+    par, cell = lanes.numbers[lanes.at_par :], lanes.states * LANES
+    for d in range(patient.drugs.shape[0]):
+        at, drug, intake = DRUG_STATES * d, patient.drugs[d], patient.intake[d]
+        if is_stale(par[(DRUGS + d * DRUG_ROWS + CLEARANCE_FOUND) * LANES], t - intake.start, drug):
+            k[0, at], k[0, at + 1] = pharmacology.disposition(y[at], y[at + 1], intake.rate, t - intake.start, drug)
+            start_modes_of_drug(t, d, work, patient)
+            here, spare = lanes.numbers[lanes.at_k + at * LANES :], lanes.numbers[lanes.at_scratch + SPARE :]
+            into_modes(lanes.numbers[lanes.at_y + at * LANES :], DRUG_STATES, here, cell, NOW, 1)
+            leave_over(0, DRUG_STATES, here, cell, spare, 1)
 
 
 @kernel(borrows=True)
@@ -174,7 +218,7 @@ def first_slopes(t, n, lesions, work, patient):
     for d in range(patient.drugs.shape[0]):
         at = DRUG_STATES * d
         if y[at] != 0.0 or y[at + 1] != 0.0 or k[0, at] != 0.0:
-            drug_modes(at, t - patient.intake[d].start, patient.drugs[d], k)
+            start_modes_of_drug(t, d, work, patient)
     for i in range(products):
         at = first + PRODUCT_STATES * i
         if y[at] != 0.0 or y[at + 1] != 0.0 or y[at + 2] != 0.0 or y[at + 3] != 0.0:

@@ -5,6 +5,8 @@ A law takes its parameters as a tuple with names, and does not know whether they
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tumorsim.kernels import layout, liver
@@ -24,8 +26,9 @@ CLOCK_ROWS = 15
 # Rows of Lanes.par: traits, then every drug, every product, every slot.
 BLOCKS = ("growth", "resistance", "vessels", "trafficking", "suppression", "memory", "liver", "hazards")
 SCALARS = ("age", "cirrhosis", "reserve")
-INTAKE_RATE, INTAKE_START = len(Drug._fields), len(Drug._fields) + 1  # rows of a drug
-DRUG_ROWS = len(Drug._fields) + 2
+# Rows of a drug: fields, intake, and the clearance at which its modes were found; infinite where it has none.
+INTAKE_RATE, INTAKE_START, CLEARANCE_FOUND = (len(Drug._fields) + more for more in range(3))
+DRUG_ROWS = len(Drug._fields) + 3
 PRODUCT_ROWS = len(CellProduct._fields)
 RATE, SMALL, DRAW, PRESENT = 0, 1, 2, 3  # rows of a slot
 SLOT_ROWS = 4
@@ -75,6 +78,7 @@ def write_parameters(par, lesions, patient):
         part = par[(DRUGS + d * DRUG_ROWS) * LANES :]
         write_drug(part, patient.drugs[d])
         write_intake(part, patient.intake[d])
+        part[CLEARANCE_FOUND * LANES] = math.inf
     for i in range(products):
         write_product(par[(DRUGS + drugs * DRUG_ROWS + i * PRODUCT_ROWS) * LANES :], patient.products[i])
     first = first_slot(drugs, products)

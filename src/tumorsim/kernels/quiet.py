@@ -1,8 +1,8 @@
 """Steps in which nothing happens, of patients side by side: accepted together, nine in ten of all.
 
 A lane is quiet if its step is accepted, does not reach the end of its course, no death, change of a small lesion or
-take-over by resistant cells falls into it, no point is to be stored and no treatment wears off. The others are looked
-after one by one (`advance.come_in`), by the same laws.
+take-over by resistant cells falls into it, no point is to be stored, no treatment wears off and no clearance has
+changed much. The others are looked after one by one (`advance.come_in`), by the same laws.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ from tumorsim.kernels._jit import kernel
 from tumorsim.kernels.decay import STAGES
 from tumorsim.kernels.derivatives import count_body, count_lesion, count_states
 from tumorsim.kernels.elementary import exp, log
-from tumorsim.kernels.integrate import step_factor
+from tumorsim.kernels.integrate import is_stale, step_factor
 from tumorsim.kernels.lanes import (
+    CLEARANCE_FOUND,
     CONTROL,
     DAY,
     DRAW,
+    DRUG_ROWS,
+    DRUGS,
     ERROR,
+    INTAKE_START,
     LAST_ERROR,
     LIMITS,
     PRESENT,
@@ -29,6 +33,7 @@ from tumorsim.kernels.lanes import (
     TAKEOVER,
     TRACE_DAY,
     UNTIL,
+    drug_of,
     first_slot,
     growth_of,
 )
@@ -60,12 +65,14 @@ def judge(clock, hazards, most_steps, count):
 
 
 @kernel(borrows=True, apart=True)
-def judge_drug(y, clock, count):
-    """Phase: not a lane in which a drug vanishes."""
+def judge_drug(y, par, clock, count):
+    """Phase: not a lane in which a drug vanishes, or is cleared otherwise than when its modes were found."""
     for i in range(count):
         total = y[i] + y[LANES + i]
         gone = total if total != 0.0 else 1.0
-        clock[QUIET * LANES + i] = 0.0 if gone < LEAST_DRUG else clock[QUIET * LANES + i]
+        days = clock[DAY * LANES + i] + clock[STEP * LANES + i] - par[INTAKE_START * LANES + i]
+        busy = gone < LEAST_DRUG or is_stale(par[CLEARANCE_FOUND * LANES + i], days, drug_of(par, i))
+        clock[QUIET * LANES + i] = 0.0 if busy else clock[QUIET * LANES + i]
 
 
 @kernel(borrows=True, apart=True)
@@ -151,7 +158,7 @@ def pass_quietly(slots, lanes, most_steps, count):
     body, width = count_body(drugs, products), count_lesion(products)
     judge(clock, y[(body - BODY_TAIL + 2) * LANES :], most_steps, count)
     for d in range(drugs):
-        judge_drug(y[DRUG_STATES * d * LANES :], clock, count)
+        judge_drug(y[DRUG_STATES * d * LANES :], par[(DRUGS + d * DRUG_ROWS) * LANES :], clock, count)
     for i in range(products):
         judge_product(y[(DRUG_STATES * drugs + PRODUCT_STATES * i) * LANES :], clock, count)
     count_none(scratch, count)
