@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny_trial import tiny_trials
 
@@ -80,6 +83,50 @@ def test_compiling_leaves_the_collector_as_it_was(collects: bool) -> None:
         assert gc.isenabled() == collects
     finally:
         gc.enable()
+
+
+def busy(x, y, n):  # type: ignore[no-untyped-def]
+    """Something of everything that kernels do."""
+    total, pair = 0.0, (x[0], n)
+    for i in range(n):
+        if x[i] > pair[0] and i % 2 == 0:
+            y[i] = math.exp(-x[i]) + max(x[i], 1.0)
+            total += y[i]
+        else:
+            y[i] = x[i] / (1.0 + abs(x[i]))
+    return total + pair[1] + np.floor(total)
+
+
+@pytest.mark.skipif(not _jit.KNOWN, reason="the insides of this Numba are not known")
+@pytest.mark.parametrize("options", [{}, {"error_model": "numpy", "_nrt": False}])
+def test_what_the_compiler_is_asked_once_changes_nothing_that_it_makes(options: dict[str, object]) -> None:
+    import numba
+
+    from tumorsim.kernels._once import answered_once
+
+    def made() -> str:
+        compiled = numba.njit("float64(float64[::1], float64[::1], int64)", **options)(busy)
+        (text,) = compiled.inspect_llvm().values()
+        return re.sub(r"\[\d+ x i8\]|(?<=B)\d?v\d+|(?<=\$)\d+", "", text)  # a number of the function, in its name
+
+    plain = made()
+    with answered_once():
+        first = made()
+        again = made()  # from what is known by now
+    assert len(plain) > 1000
+    assert plain == first == again
+
+
+@pytest.mark.skipif(not _jit.KNOWN, reason="the insides of this Numba are not known")
+def test_numba_is_left_as_it_was() -> None:
+    from tumorsim.kernels._once import _REPLACED, answered_once
+
+    before = [getattr(place, name) for place, name, _ in _REPLACED]
+    with answered_once():
+        with pytest.raises(ZeroDivisionError), answered_once():
+            print(1 // 0)
+        assert [getattr(place, name) for place, name, _ in _REPLACED] == [ours for _, _, ours in _REPLACED]
+    assert [getattr(place, name) for place, name, _ in _REPLACED] == before
 
 
 @pytest.fixture(scope="module")

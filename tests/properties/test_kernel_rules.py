@@ -13,7 +13,7 @@ import tumorsim
 SOURCE = Path(tumorsim.__file__).parent
 # the spatial model is an order of phases in Python; its phases are kernels
 COMPILED = sorted([*SOURCE.glob("kernels/*.py"), SOURCE / "models" / "patient.py"])
-POLICY = SOURCE / "kernels" / "_jit.py"
+POLICY = [SOURCE / "kernels" / name for name in ("_jit.py", "_once.py")]
 MAY_IMPORT = {"__future__", "math", "numpy", "typing", "tumorsim.kernels"}
 DRAWS = {"uniform", "normal", "exponential", "uniforms", "normals", "pair_uniforms", "philox"}
 Rule = Callable[[ast.Module], Iterator[int]]
@@ -156,7 +156,7 @@ RULES: list[tuple[Rule, list[Path], str]] = [
     (relaxes_arithmetic, sorted(SOURCE.rglob("*.py")), "jit(fastmath=True)"),
     (draws_from_an_unkeyed_source, sorted(SOURCE.rglob("kernels/*.py")), "x = np.random.random()"),
     (draws_without_a_named_stream, sorted(SOURCE.rglob("*.py")), "random.uniform(seed, 12, patient, 0, 0)"),
-    (imports_the_compiler, [p for p in sorted(SOURCE.rglob("*.py")) if p != POLICY], "from numba import njit"),
+    (imports_the_compiler, [p for p in sorted(SOURCE.rglob("*.py")) if p not in POLICY], "from numba import njit"),
     (imports_more_than_a_kernel_may, KERNELS, "import scipy.special"),
     (borrows_what_it_makes, KERNELS, "@kernel(borrows=True)\ndef waste():\n    return np.zeros(3)"),
     (

@@ -14,6 +14,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -83,11 +84,16 @@ from numba.core import cgutils, types  # noqa: E402
 from numba.core.caching import FunctionCache  # noqa: E402
 from numba.core.codegen import JITCodeLibrary  # noqa: E402
 from numba.core.compiler import Compiler  # noqa: E402
+from numba.core.compiler_lock import global_compiler_lock  # noqa: E402
 from numba.core.registry import CPUDispatcher  # noqa: E402
 from numba.core.types.misc import unliteral  # noqa: E402
 from numba.extending import intrinsic  # noqa: E402
 
 from tumorsim.kernels._apart import turns_apart  # noqa: E402
+
+KNOWN = version("numba").startswith("0.68.")  # its compiler was looked into; others translate inner kernels as well
+if KNOWN:
+    from tumorsim.kernels._once import answered_once
 
 
 def wide_product(a: Any, b: Any) -> Any:
@@ -180,9 +186,6 @@ def one_type(argument: Any) -> Any:
     return types.int64 if isinstance(plain, types.Integer) and plain != types.uint64 else plain
 
 
-KNOWN = version("numba").startswith("0.68.")  # its compiler was looked into; others translate inner kernels as well
-
-
 class InnerLibrary(JITCodeLibrary):  # type: ignore[misc] # numba has no types
     """Code of an inner kernel: optimised, and ready to be made part of its callers, but never machine code itself.
 
@@ -271,6 +274,10 @@ class InnerCache(KernelCache):
         finally:
             del codegen._library_class
 
+    def save_overload(self, signature: Any, compiled: Any) -> None:
+        """Save compiled code, without the source in which every line tells its types."""
+        super().save_overload(signature, compiled._replace(type_annotation=""))
+
 
 INNER: dict[str, Any] = {"no_cpython_wrapper": True} | ({"pipeline_class": InnerCompiler} if KNOWN else {})
 """Options of kernels that only kernels call."""
@@ -288,7 +295,8 @@ class Kernel(CPUDispatcher):  # type: ignore[misc] # numba has no types
         collects = gc.isenabled()
         gc.disable()
         try:
-            return super().compile(signature)
+            with global_compiler_lock, answered_once() if KNOWN else nullcontext():
+                return super().compile(signature)
         finally:
             if collects:
                 gc.enable()
