@@ -14,7 +14,7 @@ from benchmarks.timing import in_turn, own_seconds, ratio, seconds, spread
 from tumorsim.kernels import multigrid, steady
 from tumorsim.kernels.steady import Tissue
 from tumorsim.lattice.crew import Crew
-from tumorsim.lattice.fields import Diffusion, Lattice, SteadyField
+from tumorsim.lattice.fields import Diffusion, Lattice, SteadyField, slabs
 
 SPACING = 20.0  # um
 OXYGEN = 2.4e8  # um2/day, 2.8e-5 cm2/s
@@ -119,12 +119,13 @@ def sweeps_alone(
     solver: SteadyField, c: np.ndarray, tissue: Tissue, exact: np.ndarray, error: float, ours: float
 ) -> list[Figure]:
     """Red-black sweeps of the same kernel without coarse lattices, to the error of one cycle."""
-    h, norms, planes = solver.hierarchy, np.zeros((int(solver.hierarchy.shape[1, 2]), 2)), solver.lattice.nz
+    h, norms = solver.hierarchy, np.zeros((int(solver.hierarchy.shape[1, 2]), 2))
+    pieces = slabs(solver.lattice.nz)
     spent, sweeps, swept = 0.0, 0, 0.0
     while mean_error(c, exact) > error and sweeps < SWEEPS_AT_MOST:
         spent += seconds(lambda: steady.linearise(c, h, tissue, norms, 0, norms.shape[0]))
         for _ in range(10):
-            swept += seconds(lambda: multigrid.smooth(c, h, 0, 0, planes))
+            swept += seconds(lambda: multigrid.traverse(c, h, 0, multigrid.SWEEP, 0, 0, pieces))
             sweeps += 1
     rate = sweeps * solver.lattice.voxels / swept if swept else 0.0
     return [

@@ -38,7 +38,7 @@ from tumorsim.kernels._jit import cpu_name
 from tumorsim.kernels.lattice import TISSUE, TUMOUR, Clock, State
 from tumorsim.kernels.motility import Bids
 from tumorsim.lattice.crew import Crew
-from tumorsim.lattice.fields import Diffusion, Lattice, SteadyField
+from tumorsim.lattice.fields import Diffusion, Lattice, SteadyField, slabs
 from tumorsim.lattice.state import enlarged
 from tumorsim.models.patient import simulate_batch
 from tumorsim.models.spatial import SpatialModel
@@ -502,7 +502,7 @@ def oxygen(side: int, rounds: int) -> list[Figure]:
                 ),
             },
             "smoothing sweep": {
-                "ours": lambda: multigrid.smooth(c, h, 0, 0, side),
+                "ours": lambda: multigrid.traverse(c, h, 0, multigrid.SWEEP, 0, 0, slabs(side)),
                 "plain C": lambda: library.smooth(pointer(d), packs, ctypes.c_int64(0)),
             },
             "cycle": {

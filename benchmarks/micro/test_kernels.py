@@ -20,7 +20,7 @@ from benchmarks.lsoda import course, ours
 from tumorsim.kernels import multigrid
 from tumorsim.kernels.layout import LANES
 from tumorsim.lattice.crew import Crew
-from tumorsim.lattice.fields import Diffusion, Lattice, SteadyField
+from tumorsim.lattice.fields import Diffusion, Lattice, SteadyField, slabs
 
 SIDE = 32
 WORDS = 10_000
@@ -64,7 +64,7 @@ def solved() -> tuple[SteadyField, np.ndarray, Any, Crew]:
 def test_smoothing_sweep(benchmark: Any, solved: tuple[SteadyField, np.ndarray, Any, Crew]) -> None:
     """One sweep over red and black voxels."""
     solver, c, _, _ = solved
-    benchmark(multigrid.smooth, c, solver.hierarchy, 0, 0, SIDE)
+    benchmark(multigrid.traverse, c, solver.hierarchy, 0, multigrid.SWEEP, 0, 0, slabs(SIDE))
 
 
 def test_one_cycle(benchmark: Any, solved: tuple[SteadyField, np.ndarray, Any, Crew]) -> None:

@@ -166,20 +166,17 @@ def counts() -> dict[str, int]:
     counted("react", lambda: diffusion.react(row[0], 1.0, Counted(1.0), Counted(1.0)))
     counted("gather", lambda: diffusion.gather(row, one, 1.0, Counted(0.5)))
     counted("settle", lambda: diffusion.settle(row, one, 0.5, Counted(0.5)))
-    for width in (5, 6):  # the voxel more lies within, not at an edge
-        counted(f"balance of {width}", lambda width=width: balance(width))
-    found["balance"] = found.pop("balance of 6") - found.pop("balance of 5")
+    counted("balance", balance)
     return found
 
 
-def balance(width: int) -> None:
-    """What the neighbours give a row of voxels."""
+def balance() -> None:
+    """What the neighbours give a voxel that lies within."""
     from tumorsim.kernels import multigrid
 
-    value = np.array([[[Counted(1.0)] * width] * 3] * 3, dtype=object)
-    line, out = np.ones(width), np.zeros((1, width), dtype=object)
-    at = multigrid.Level(value, np.ones(value.shape), np.ones(value.shape), *[line] * 6)
-    multigrid.balance_rows(out, at, 1, 1, 2)
+    value = np.array([Counted(1.0)] * 27, dtype=object)
+    at = multigrid.Level(value, np.ones(27), np.ones(27), np.ones(9), np.ones(9), 3, 3, 3, 0, 3, 6)
+    multigrid.balance_one(at, multigrid.open_row(at, 1, 1), 1)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from tumorsim.kernels.diffusion import Axis, Exchange
 from tumorsim.kernels.steady import Tissue
 from tumorsim.lattice import crew as crews
 from tumorsim.lattice.crew import Crew
-from tumorsim.lattice.fields import NO_FLUX, Diffusion, FieldError, Lattice, SteadyField, Walls
+from tumorsim.lattice.fields import NO_FLUX, Diffusion, FieldError, Lattice, SteadyField, Walls, slabs
 
 EXACT = 1e-12
 OXYGEN = 2.4e8  # um2/day
@@ -182,21 +182,22 @@ def test_the_parts_of_a_cycle_equal_their_twins(shape: tuple[int, int, int]) -> 
     solver._linearise(c, tissue, crew)
     rng = np.random.default_rng(4)
     for level in range(sizes.size - 1):
-        value = multigrid.values_of(c, h.value, h.offset, h.shape, level).ravel()  # a view
+        value = multigrid.values_of(c, h.value, h.offset, h.shape, level)  # a view
         value[:] = rng.random(sizes[level])
         right = h.right[h.offset[level] :][: sizes[level]]
         right[:] = OXYGEN / 400.0 * rng.random(sizes[level])
         inverse = h.inverse[h.offset[level] :][: sizes[level]]
         expected = twins.smoothed(value, right, inverse, h, level)
-        planes = int(h.shape[level, 2])
-        multigrid.smooth(c, h, level, 0, planes)
+        pieces = slabs(int(h.shape[level, 2]))
+        multigrid.traverse(c, h, level, multigrid.SWEEP, 0, 0, pieces)
         assert relative(value, expected) < EXACT
 
-        left = right + twins.level_matrix(h, level) @ value - value / inverse
-        deeper = int(h.shape[level + 1, 2])
-        below = multigrid.values_of(c, h.value, h.offset, h.shape, level + 1).ravel()
+        expected = twins.smoothed(value, right, inverse, h, level)
+        below = multigrid.values_of(c, h.value, h.offset, h.shape, level + 1)
         below[:] = np.nan
-        multigrid.restrict(c, h, level, 0, deeper)
+        multigrid.traverse(c, h, level, multigrid.DOWN, 0, 0, pieces)
+        assert relative(value, expected) < EXACT
+        left = right + twins.level_matrix(h, level) @ value - value / inverse
         target = h.right[h.offset[level + 1] :][: sizes[level + 1]]
         scale = np.max(np.abs(value / inverse))
         assert np.max(np.abs(target - twins.averaging(h, level) @ left)) < EXACT * scale
@@ -204,8 +205,8 @@ def test_the_parts_of_a_cycle_equal_their_twins(shape: tuple[int, int, int]) -> 
 
         below[:] = rng.random(sizes[level + 1])
         expected = value + twins.interpolation(shape[::-1], level, MIXED) @ below
-        multigrid.correct(c, h, level, 0, planes)
-        assert relative(value, expected) < EXACT
+        multigrid.traverse(c, h, level, multigrid.UP, 0, 0, pieces)
+        assert relative(value, twins.smoothed(expected, right, inverse, h, level)) < EXACT
 
 
 def test_a_cycle_is_its_parts_in_order() -> None:
@@ -364,18 +365,27 @@ def test_threads_change_no_bit(shape: tuple[int, int, int], monkeypatch: pytest.
     assert [bits(shape, threads) for threads in (1, 2, 3, 8)] == [alone] * 4
 
 
-@given(st.integers(1, 9), st.lists(st.integers(0, 9), max_size=6))
+@given(
+    st.sampled_from([multigrid.DOWN, multigrid.UP, multigrid.SWEEP]), st.integers(1, 21),
+    st.lists(st.integers(0, 5), max_size=6),
+)  # fmt: skip
 @settings(max_examples=60, deadline=None)
-def test_any_pieces_of_a_sweep_are_one_sweep(planes: int, cuts: list[int]) -> None:
+def test_any_pieces_of_a_pass_are_one_pass(way: int, planes: int, cuts: list[int]) -> None:
+    """Down to pieces of one slab, and to a slab of one plane; whichever is done first."""
     solver, c, tissue, crew = started((planes, 5, 6))
     solver._linearise(c, tissue, crew)
-    whole, h = c.copy(), solver.hierarchy
-    multigrid.smooth(whole, h, 0, 0, planes)
-    bounds = sorted({0, planes, *(cut for cut in cuts if cut < planes)})
-    for phase in (multigrid.smooth, multigrid.smooth_seams):
-        for first, last in zip(bounds[-2::-1], bounds[:0:-1], strict=True):  # last piece first
-            phase(c, h, 0, first, last)
-    np.testing.assert_array_equal(c, whole)
+    h, count, rng = solver.hierarchy, slabs(planes), np.random.default_rng(8)
+    corrections, right = rng.random(h.value.size), h.right.copy()
+
+    def passed(bounds: list[int]) -> bytes:
+        mine = c.copy()
+        h.value[:], h.right[:] = corrections, right
+        for seam in (0, 1):
+            for first, last in zip(bounds[-2::-1], bounds[:0:-1], strict=True):  # last piece first
+                multigrid.traverse(mine, h, 0, way, seam, first, last)
+        return mine.tobytes() + h.value.tobytes() + h.right.tobytes()
+
+    assert passed(sorted({0, count, *(cut for cut in cuts if cut < count)})) == passed([0, count])
 
 
 def test_a_failing_piece_is_an_error() -> None:

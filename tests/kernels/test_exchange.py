@@ -8,7 +8,7 @@ import supply_cases as cases
 
 from tumorsim.kernels import exchange, lattice, steady
 from tumorsim.kernels.exchange import BlockLaw, Contents
-from tumorsim.kernels.steady import Rows, Tissue
+from tumorsim.kernels.steady import Tissue, Work
 from tumorsim.lattice.crew import Crew
 from tumorsim.lattice.supply import Supply
 
@@ -56,18 +56,18 @@ def test_rows_of_tissue_add_up_all_parts() -> None:
     place = np.array([0, 5, 6, 13, 23], dtype=np.int32)
     uptake = rng.random(4)
     tissue = Tissue(loss, gain, highest, 2.0, kinds, uptake, place, exchanged[place], 40.0)
-    rows, vessel = Rows(*np.full((3, 3, nx), np.nan), 2.0), 0
+    work, vessel = Work(*np.full((9, nx), np.nan)), 0
     at_vessels = np.zeros(n)
     at_vessels[place] = exchanged[place]
-    for start, count in ((0, 3), (3 * nx, 1)):
-        vessel = steady.fill_rows(rows, tissue, start, count, vessel)
-        part = slice(start, start + count * nx)
-        np.testing.assert_allclose(rows.loss[:count].ravel(), (loss + at_vessels)[part], rtol=EXACT)
-        np.testing.assert_allclose(rows.gain[:count].ravel(), (gain + 40.0 * at_vessels)[part], rtol=EXACT)
-        np.testing.assert_allclose(rows.highest[:count].ravel(), (highest + uptake[kinds])[part], rtol=EXACT)
+    for start in range(0, n, nx):
+        vessel = steady.fill_row(work, tissue, start, vessel)
+        part = slice(start, start + nx)
+        np.testing.assert_allclose(work.loss, (loss + at_vessels)[part], rtol=EXACT)
+        np.testing.assert_allclose(work.gain, (gain + 40.0 * at_vessels)[part], rtol=EXACT)
+        np.testing.assert_allclose(work.highest, (highest + uptake[kinds])[part], rtol=EXACT)
     assert vessel == place.size
-    steady.fill_rows(rows, Tissue(), 0, 3, 0)
-    assert not any(row.any() for row in (rows.loss, rows.gain, rows.highest))
+    steady.fill_row(work, Tissue(), 0, 0)
+    assert not any(row.any() for row in (work.loss, work.gain, work.highest))
 
 
 def test_blocks_are_exchanged_as_their_law_says() -> None:

@@ -13,7 +13,7 @@ import tumorsim
 SOURCE = Path(tumorsim.__file__).parent
 # the spatial model is an order of phases in Python; its phases are kernels
 COMPILED = sorted([*SOURCE.glob("kernels/*.py"), SOURCE / "models" / "patient.py"])
-POLICY = [SOURCE / "kernels" / name for name in ("_jit.py", "_once.py")]
+POLICY = {SOURCE / "kernels" / name for name in ("_jit.py", "_once.py", "_eight.py")}
 MAY_IMPORT = {"__future__", "math", "numpy", "typing", "tumorsim.kernels"}
 DRAWS = {"uniform", "normal", "exponential", "uniforms", "normals", "pair_uniforms", "philox"}
 Rule = Callable[[ast.Module], Iterator[int]]

@@ -12,18 +12,22 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorsim.kernels._eight import from_east, from_west, put, take
 from tumorsim.kernels._jit import kernel
 from tumorsim.kernels.growth import half_saturation, positive_part
 from tumorsim.kernels.multigrid import (
-    STRIP,
+    EIGHT,
+    SHORT,
     X,
     Y,
     Z,
-    average_rows,
-    balance_rows,
-    boxed,
+    average_row,
+    balance_eight,
+    balance_one,
     lines_of,
     open_level,
+    open_row,
+    part,
     reciprocal,
 )
 
@@ -55,13 +59,27 @@ class Tissue(NamedTuple):
     source: float = 0.0  # concentration in blood
 
 
-class Rows(NamedTuple):
-    """Some rows of voxels of a `Tissue`, all its parts added up; arrays are (strip, x)."""
+class Work(NamedTuple):
+    """Room for one row (x,) on the way from tissue to coefficients."""
 
-    loss: Floats
+    loss: Floats  # of the tissue, with its vessels
     gain: Floats
     highest: Floats
-    half: float
+    supply: Floats
+    sink: Floats
+    diagonal: Floats
+    out: Floats
+    rest: Floats  # sums of squares of a plane: of what is left of the balance, and of all supply
+    supplied: Floats
+
+
+class Target(NamedTuple):
+    """Mean losses of level 1, and how voxels lie in it."""
+
+    sink: Floats
+    fill: Floats
+    nx: int
+    ny: int
 
 
 # --- laws ---------------------------------------------------------------------------
@@ -115,96 +133,114 @@ def total(values):
 
 
 @kernel(borrows=True)
-def take_rows(rows, values, start, count):
-    """So many rows of an array over voxels, the first of which begins with voxel ``start``; zeros of an empty one."""
+def take_row(row, values, start):
+    """A row of an array over voxels that begins with voxel ``start``; zeros of an empty one."""
     if values.size == 0:
-        rows[:count] = 0.0
+        row[:] = 0.0
         return
-    nx = rows.shape[1]
-    for i in range(count):
-        row = values[start + i * nx : start + (i + 1) * nx]
-        for x in range(nx):
-            rows[i, x] = row[x]
+    given = values[start : start + row.size]
+    for x in range(row.size):
+        row[x] = given[x]
 
 
 @kernel(borrows=True)
-def fill_rows(rows, tissue, start, count, vessel):
-    """Loss, gain and uptake of so many rows, from all parts of the tissue; the first begins with voxel ``start``.
+def fill_row(work, tissue, start, vessel):
+    """Loss, gain and uptake of a row that begins with voxel ``start``, from all parts of the tissue.
 
-    ``vessel`` is the first vessel of the list in or after these rows; returns the first one after them.
+    ``vessel`` is the first vessel of the list in or after this row; returns the first one after it.
     """
-    loss, gain, highest = rows.loss, rows.gain, rows.highest
+    loss, gain, highest = work.loss, work.gain, work.highest
     kinds, uptake, place, exchange = tissue.kinds, tissue.uptake, tissue.place, tissue.exchange
-    nx = loss.shape[1]
-    take_rows(loss, tissue.loss, start, count)
-    take_rows(gain, tissue.gain, start, count)
-    take_rows(highest, tissue.highest, start, count)
+    nx = loss.size
+    take_row(loss, tissue.loss, start)
+    take_row(gain, tissue.gain, start)
+    take_row(highest, tissue.highest, start)
     if kinds.size > 0:
-        for i in range(count):
-            row = kinds[start + i * nx : start + (i + 1) * nx]
-            for x in range(nx):
-                highest[i, x] += uptake[row[x]]
-    while vessel < place.size and place[vessel] < start + count * nx:
-        i, x = (place[vessel] - start) // nx, (place[vessel] - start) % nx
-        loss[i, x] += exchange[vessel]
-        gain[i, x] += exchange[vessel] * tissue.source
+        given = kinds[start : start + nx]
+        for x in range(nx):
+            highest[x] += uptake[given[x]]
+    while vessel < place.size and place[vessel] < start + nx:
+        x = place[vessel] - start
+        loss[x] += exchange[vessel]
+        gain[x] += exchange[vessel] * tissue.source
         vessel += 1
     return vessel
 
 
-@kernel(borrows=True)
-def linearise_rows(at, sink, saturation, rows, z, first, last):
-    """Right-hand side and loss of some rows for saturable uptake about the values of ``at`` (eq. F12).
+@kernel(borrows=True, apart=True)
+def linearise_row(value, right, work, half, inflow, others):
+    """Right-hand side, loss and supply of a row for saturable uptake about its values (eq. F12).
 
-    ``sink`` is (strip, x), ``saturation`` (x,). One result a loop here and below: the compiler gives up on
-    vector code where too many arrays may overlap.
+    ``inflow`` (x,) is what fixed faces bring along the row, ``others`` across it.
     """
-    loss, gain, highest, half = rows.loss, rows.gain, rows.highest, rows.half
-    value, right, nx = at.value, at.right, saturation.size
-    for y in range(first, last):
-        i = y - first
-        for x in range(nx):
-            saturation[x] = half_saturation(positive_part(value[z, y, x]), half)
-        for x in range(nx):
-            right[z, y, x] = gain[i, x] - uptake_beyond(saturation[x], highest[i, x])
-        for x in range(nx):
-            sink[i, x] = loss[i, x] + uptake_slope(saturation[x], half, highest[i, x])
+    loss, gain, highest, sink, supply = work.loss, work.gain, work.highest, work.sink, work.supply
+    for x in range(value.size):
+        saturation = half_saturation(positive_part(value[x]), half)
+        brought = inflow[x] + others
+        right[x] = (gain[x] - uptake_beyond(saturation, highest[x])) + brought
+        sink[x] = loss[x] + uptake_slope(saturation, half, highest[x])
+        supply[x] = gain[x] + brought
 
 
-@kernel(borrows=True)
-def supply_rows(right, gain, z, first, last, inflow):
-    """Add what fixed faces bring to the right-hand side, and to ``gain`` (strip, x): all supply."""
-    inflow_x, inflow_y, inflow_z = inflow.x, inflow.y, inflow.z
-    nx = inflow_x.size
-    for y in range(first, last):
-        others = inflow_y[y] + inflow_z[z]
-        for x in range(nx):
-            right[z, y, x] += inflow_x[x] + others
-        for x in range(nx):
-            gain[y - first, x] = gain[y - first, x] + (inflow_x[x] + others)
+@kernel(borrows=True, apart=True)
+def invert_row(inverse, diagonal, sink, own, others):
+    """Diagonals of a row and their reciprocals; then ``sink`` as a coarser lattice feels it (eq. F16).
+
+    ``own`` are couplings along the row, ``others`` those across it.
+    """
+    for x in range(inverse.size):
+        coupling, loss = own[x] + others, sink[x]
+        diagonal[x] = coupling + loss
+        inverse[x] = reciprocal(coupling + loss)
+        sink[x] = held_loss(loss, coupling)
 
 
-@kernel(borrows=True)
-def invert_rows(inverse, z, first, last, diagonal, sink, own):
-    """Diagonals of some rows and their reciprocals; then ``sink`` as a coarser lattice feels it (eq. F16)."""
-    own_x, own_y, own_z = own.x, own.y, own.z
-    nx = own_x.size
-    for y in range(first, last):
-        i, others = y - first, own_y[y] + own_z[z]
+@kernel(borrows=True, inline=True)
+def left_over(at, row, diagonal, out):
+    """What is left of the balance in the voxels of a row (eq. F10)."""
+    value, here, nx = at.value, row.here, at.nx
+    if nx < SHORT:
         for x in range(nx):
-            diagonal[i, x] = (own_x[x] + others) + sink[i, x]
-        for x in range(nx):
-            inverse[z, y, x] = reciprocal(diagonal[i, x])
-        for x in range(nx):
-            sink[i, x] = held_loss(sink[i, x], own_x[x] + others)
+            out[x] = balance_one(at, row, x) - diagonal[x] * value[here + x]
+        return
+    end = nx - EIGHT
+    old = take(value, here, end)
+    given = balance_eight(at, row, end, take(value, here, end - 1), from_east(old))
+    put(out, 0, end, given - take(diagonal, 0, end) * old)
+    before = from_west(take(value, here, 0))
+    for x in range(0, end, EIGHT):
+        given = balance_eight(at, row, x, before, take(value, here, x + 1))
+        put(out, 0, x, given - take(diagonal, 0, x) * take(value, here, x))
+        before = take(value, here, min(x + EIGHT, end) - 1)
 
 
-@kernel(borrows=True)
-def add_squares(sums, rows, count):
+@kernel(borrows=True, apart=True)
+def add_squares(sums, row):
     """Add squares voxel by voxel, row after row, so that one plane makes one sum."""
-    for i in range(count):
-        for x in range(sums.size):
-            sums[x] += rows[i, x] * rows[i, x]
+    for x in range(sums.size):
+        sums[x] += row[x] * row[x]
+
+
+@kernel(borrows=True)
+def linearise_plane(at, z, tissue, vessel, work, lines, target):
+    """Coefficients of one plane of level 0; ``lines`` are couplings and inflow along the axes.
+
+    ``vessel`` as for `fill_row`; returns the first one after the plane.
+    """
+    own, inflow = lines
+    fill, nx, half = target.fill, at.nx, tissue.half
+    for y in range(at.ny):
+        row = open_row(at, z, y)
+        here, beyond = row.here, row.here + nx
+        vessel = fill_row(work, tissue, here, vessel)
+        linearise_row(at.value[here:beyond], at.right[here:beyond], work, half, inflow.x, inflow.y[y] + inflow.z[z])
+        invert_row(at.inverse[here:beyond], work.diagonal, work.sink, own.x, own.y[y] + own.z[z])
+        left_over(at, row, work.diagonal, work.out)
+        add_squares(work.rest, work.out)
+        add_squares(work.supplied, work.supply)
+        coarse = ((z // 2) * target.ny + y // 2) * target.nx
+        average_row(target.sink, coarse, fill, at.x, fill[at.y + y] * fill[at.z + z], work.sink, nx)
+    return vessel
 
 
 @kernel(entry=True)
@@ -225,33 +261,20 @@ def linearise(c, h, tissue, norms, first, last):
     first, last
         Range of planes of level 1.
     """
-    at, target = open_level(c, h, 0), boxed(h.sink, h.shape, 1, 0)
-    value, right = at.value, at.right
-    nz, ny, nx = value.shape
-    rows = Rows(np.empty((STRIP, nx)), np.empty((STRIP, nx)), np.empty((STRIP, nx)), tissue.half)
-    vessel = first_from(tissue.place, 2 * first * ny * nx)
-    fill, own = lines_of(h.fill, h.edge, h.shape, 0), lines_of(h.own, h.edge, h.shape, 0)
-    inflow = lines_of(h.inflow, h.edge, h.shape, 0)
-    sink, diagonal, out = np.empty((STRIP, nx)), np.empty((STRIP, nx)), np.empty((STRIP, nx))
-    saturation, rest, supplied = np.empty(nx), np.empty(nx), np.empty(nx)
-    target[first:last] = 0.0
+    at, shape, edge = open_level(c, h, 0), h.shape, h.edge
+    target = Target(part(h.sink, shape, 1, 0), h.fill, shape[1, X], shape[1, Y])
+    lines = lines_of(h.own, edge, shape, 0), lines_of(h.inflow, edge, shape, 0)
+    rows = np.empty((9, at.nx))
+    work = Work(rows[0], rows[1], rows[2], rows[3], rows[4], rows[5], rows[6], rows[7], rows[8])
+    vessel = first_from(tissue.place, 2 * first * at.ny * at.nx)
+    plane = target.nx * target.ny
+    sink, rest, supplied = target.sink, work.rest, work.supplied
+    sink[first * plane : last * plane] = 0.0
     norms[first:last] = 0.0
-    for z in range(2 * first, min(2 * last, nz)):
+    for z in range(2 * first, min(2 * last, at.nz)):
         rest[:] = 0.0
         supplied[:] = 0.0
-        for south in range(0, ny, STRIP):
-            north = min(south + STRIP, ny)
-            vessel = fill_rows(rows, tissue, (z * ny + south) * nx, north - south, vessel)
-            linearise_rows(at, sink, saturation, rows, z, south, north)
-            supply_rows(right, rows.gain, z, south, north, inflow)
-            invert_rows(at.inverse, z, south, north, diagonal, sink, own)
-            balance_rows(out, at, z, south, north)
-            for y in range(south, north):
-                for x in range(nx):
-                    out[y - south, x] = out[y - south, x] - diagonal[y - south, x] * value[z, y, x]
-            add_squares(rest, out, north - south)
-            add_squares(supplied, rows.gain, north - south)
-            average_rows(target, z, south, north, sink, fill)
+        vessel = linearise_plane(at, z, tissue, vessel, work, lines, target)
         norms[z // 2, 0] += total(rest)
         norms[z // 2, 1] += total(supplied)
 
@@ -262,22 +285,22 @@ def coarsen(h, level, first, last):
 
     ``first`` and ``last`` are planes of the next level.
     """
-    shape, start = h.shape, h.offset[1]
-    inverse = boxed(h.inverse, shape, level, h.offset[level])
-    sink = boxed(h.sink, shape, level, h.offset[level] - start)
-    target = boxed(h.sink, shape, level + 1, h.offset[level + 1] - start)
-    nz, ny, nx = sink.shape
-    fill, own = lines_of(h.fill, h.edge, shape, level), lines_of(h.own, h.edge, shape, level)
-    diagonal, held = np.empty((STRIP, nx)), np.empty((STRIP, nx))
-    target[first:last] = 0.0
+    shape, start, edge = h.shape, h.offset[1], h.edge
+    inverse = part(h.inverse, shape, level, h.offset[level])
+    sink = part(h.sink, shape, level, h.offset[level] - start)
+    target = part(h.sink, shape, level + 1, h.offset[level + 1] - start)
+    nx, ny, nz = shape[level, X], shape[level, Y], shape[level, Z]
+    wide, plane = shape[level + 1, X], shape[level + 1, X] * shape[level + 1, Y]
+    own, fill = lines_of(h.own, edge, shape, level), h.fill
+    diagonal, held = np.empty(nx), np.empty(nx)
+    target[first * plane : last * plane] = 0.0
     for z in range(2 * first, min(2 * last, nz)):
-        for south in range(0, ny, STRIP):
-            north = min(south + STRIP, ny)
-            for y in range(south, north):
-                for x in range(nx):
-                    held[y - south, x] = sink[z, y, x]
-            invert_rows(inverse, z, south, north, diagonal, held, own)
-            average_rows(target, z, south, north, held, fill)
+        for y in range(ny):
+            here = (z * ny + y) * nx
+            take_row(held, sink, here)
+            invert_row(inverse[here : here + nx], diagonal, held, own.x, own.y[y] + own.z[z])
+            weight = fill[edge[level, Y] + y] * fill[edge[level, Z] + z]
+            average_row(target, (z // 2) * plane + (y // 2) * wide, fill, edge[level, X], weight, held, nx)
 
 
 @kernel(entry=True, borrows=True)

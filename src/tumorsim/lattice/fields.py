@@ -84,6 +84,11 @@ class Lattice:
 NO_FLUX = Walls()
 
 
+def slabs(planes: int) -> int:
+    """Number of slabs in which a level is shared out; the last may be thinner."""
+    return -(-planes // multigrid.SLAB)
+
+
 class Diffusion:
     """One field in time: backward Euler, one axis after another (eqs. F4-F9).
 
@@ -270,20 +275,20 @@ class SteadyField:
 
     def _cycle(self, c: Floats, crew: Crew) -> None:
         """One V-cycle; levels large enough are shared out, the rest is one call."""
-        h = self.hierarchy
         for level in range(self._shared):
-            self._smooth(c, level, crew)
-            below = int(h.shape[level + 1, 2])
-            crew.run(multigrid.restrict, below, c, h, level, voxels=int(h.shape[level].prod()))
-        multigrid.cycle_below(c, h, self._shared, self.sweeps)
+            self._sweep(c, level, self.sweeps - 1, crew)
+            self._pass(c, level, multigrid.DOWN, crew)
+        multigrid.cycle_below(c, self.hierarchy, self._shared, self.sweeps)
         for level in reversed(range(self._shared)):
-            planes = int(h.shape[level, 2])
-            crew.run(multigrid.correct, planes, c, h, level, voxels=int(h.shape[level].prod()))
-            self._smooth(c, level, crew)
+            self._pass(c, level, multigrid.UP, crew)
+            self._sweep(c, level, self.sweeps - 1, crew)
 
-    def _smooth(self, c: Floats, level: int, crew: Crew) -> None:
+    def _sweep(self, c: Floats, level: int, times: int, crew: Crew) -> None:
+        for _ in range(times):
+            self._pass(c, level, multigrid.SWEEP, crew)
+
+    def _pass(self, c: Floats, level: int, way: int, crew: Crew) -> None:
         h = self.hierarchy
-        planes, voxels = int(h.shape[level, 2]), int(h.shape[level].prod())
-        for _ in range(self.sweeps):
-            crew.run(multigrid.smooth, planes, c, h, level, voxels=voxels)
-            crew.run(multigrid.smooth_seams, planes, c, h, level, voxels=voxels)
+        pieces, voxels = slabs(int(h.shape[level, 2])), int(h.shape[level].prod())
+        for seam in (0, 1):
+            crew.run(multigrid.traverse, pieces, c, h, level, way, seam, voxels=voxels)
