@@ -46,25 +46,24 @@ def patient_model(who: layout.Patient) -> np.ndarray:
     slots = np.zeros(1, layout.SLOT).view(np.recarray)
     slots[0].rate = RATES["growth"]["growth_rate"]
     made = lanes_for(1, 0, 1)
-    lanes.write_parameters(made.par, 1, who._replace(slots=slots))
-    model.keep_left(made.scratch, 0, EFFECTS)
+    par, scratch = made.numbers[made.at_par :], made.numbers[made.at_scratch :]
+    lanes.write_parameters(par, 1, who._replace(slots=slots))
+    model.keep_left(scratch, 0, EFFECTS)
     wide, body = layout.LANES, layout.PRODUCT_STATES + layout.BODY_TAIL
     y = np.zeros(body + layout.LESION_HEAD + 2)
     y[body : body + 4] = CELLS
     y[body + layout.CAPACITY], y[body + layout.MATURITY] = 1e30, who.traits.vessels.baseline_maturity
     y[body + layout.LESION_HEAD] = EFFECTORS
-    place, product = made.par[lanes.first_slot(0, 1) * wide :], made.par[lanes.DRUGS * wide :]
+    place, product = par[lanes.first_slot(0, 1) * wide :], par[lanes.DRUGS * wide :]
 
     def rate(y: np.ndarray) -> np.ndarray:
         state, slopes = np.zeros((2, y.size * wide))
         state[::wide] = y
         lesion, change, held = body * wide, slopes[body * wide :], (body + layout.LESION_HEAD) * wide
-        model.supply(state[lesion:], made.par, made.scratch, 1)
-        model.immunity(made.par, state[layout.PRODUCT_STATES * wide :], made.scratch, 1)
-        model.recruit_and_engage(
-            state[lesion:], state[held:], slopes[held:], state, slopes, product, place, made.scratch, 1
-        )
-        model.grow_lesion(state[lesion:], change, made.par, place, made.scratch, 1)
+        model.supply(state[lesion:], par, scratch, 1)
+        model.immunity(par, state[layout.PRODUCT_STATES * wide :], scratch, 1)
+        model.recruit_and_engage(state[lesion:], state[held:], slopes[held:], state, slopes, product, place, scratch, 1)
+        model.grow_lesion(state[lesion:], change, par, place, scratch, 1)
         return slopes[::wide].copy()
 
     steps, h = 600, DAYS / 600
