@@ -305,3 +305,26 @@ def test_the_peak_of_a_job_is_its_own_and_not_that_of_who_starts_it() -> None:
     assert job.seconds > 0.0
     with pytest.raises(RuntimeError, match="no-such-thing"):
         tumorsim("no-such-thing")
+
+
+def test_events_for_amici_read_no_rule_and_mean_the_same() -> None:
+    libsbml = pytest.importorskip("libsbml")
+    from benchmarks.amici_peer import without_rules
+
+    text = """<sbml xmlns="http://www.sbml.org/sbml/level3/version2/core" level="3" version="2"><model>
+    <listOfParameters><parameter id="x" value="3" constant="false"/><parameter id="a" constant="false"/>
+    <parameter id="b" constant="false"/></listOfParameters>
+    <listOfRules><assignmentRule variable="b"><math xmlns="http://www.w3.org/1998/Math/MathML">
+    <apply><times/><ci>a</ci><ci>a</ci></apply></math></assignmentRule>
+    <assignmentRule variable="a"><math xmlns="http://www.w3.org/1998/Math/MathML">
+    <apply><plus/><ci>x</ci><cn>1</cn></apply></math></assignmentRule></listOfRules>
+    <listOfEvents><event useValuesFromTriggerTime="true"><trigger initialValue="true" persistent="true">
+    <math xmlns="http://www.w3.org/1998/Math/MathML"><apply><gt/><ci>b</ci><cn>20</cn></apply></math></trigger>
+    <listOfEventAssignments><eventAssignment variable="x"><math xmlns="http://www.w3.org/1998/Math/MathML">
+    <apply><minus/><ci>b</ci><ci>a</ci></apply></math></eventAssignment></listOfEventAssignments></event>
+    </listOfEvents></model></sbml>"""
+    model = libsbml.readSBMLFromString(without_rules(text)).getModel()
+    event = model.getEvent(0)
+    assert libsbml.formulaToL3String(event.getEventAssignment(0).getMath()) == "(x + 1) * (x + 1) - (x + 1)"
+    assert libsbml.formulaToL3String(event.getTrigger().getMath()) == "b > 20"
+    assert model.getNumRules() == 2
