@@ -54,7 +54,7 @@ def steps_to_division(rules: Rules, traits: int, oxygen: float, births: tuple[fl
     state.fields.effects[:, :2] = births
     first = np.full(voxels.size, -1)
     for step in range(steps):
-        run.phase(cycle.decide_cells, state, Clock(31, step, HOUR), rules, run.fates)
+        run.phase(cycle.decide_cells, state, Clock(31, step, HOUR), rules, run.killed, run.fates)
         divides = (state.voxels.intent[voxels] > 0) & (first < 0)
         first[divides] = step
     return first
@@ -222,7 +222,7 @@ def test_clearance_directions_and_conflicts_are_fair() -> None:
     state = blank_state(60, 60, 60, 20_000)
     rules = only_growth(1e6)
     run = Run(state, rules, found(state, apart(state, 3)))
-    run.phase(cycle.decide_cells, state, Clock(5, 0, 1.0), rules, run.fates)
+    run.phase(cycle.decide_cells, state, Clock(5, 0, 1.0), rules, run.killed, run.fates)
     ways = np.bincount(state.voxels.intent[state.voxels.intent > 0], minlength=27)[1:]
     p = stats.chisquare(ways).pvalue
     state = blank_state(1, 1, 20_000, 20_000)  # pairs with one voxel between and none beside them: x.x x.x

@@ -123,7 +123,7 @@ class Run:
         """One step; ``cells`` rows of the lineage are in use."""
         voxels, lineage, grid = self.state.voxels, self.state.lineage, self.state.grid
         host = self.rules.patient.traits
-        self.phase(cycle.decide_cells, self.state, clock, self.rules, self.fates)
+        self.phase(cycle.decide_cells, self.state, clock, self.rules, self.killed, self.fates)
         self.phase(cycle.place_daughters, voxels, grid, clock, self.winners, self.counts)
         offsets = self.cells + np.cumsum(self.counts) - self.counts
         self.cells += int(self.counts.sum())
@@ -212,7 +212,7 @@ class Twin:
             if event is not None and event > 0:
                 fates[here] = event
                 continue
-            if event == 0:
+            if event == 0 and not self.killed[here]:
                 ways = [1 + i for i, way in enumerate(WAYS) if self.free(self.next_to(place, way))]
                 self.voxels.intent[here] = ways[int(draws[1] * len(ways))] if ways else 0
             change = which_first(draws[2], changes, self.clock.dt)

@@ -39,13 +39,14 @@ from tumorsim.kernels.random import (
     STREAM_CLEARANCE,
     STREAM_MUTATION,
     STREAM_TUMOUR_CELL,
-    even_words,
     philox,
+    philox_by_halves,
     to_unit,
 )
+from tumorsim.kernels.scan import SIXTEEN, numbers_of
 
-# Voxels whose cells draw at a time: what they draw stays in the first-level cache.
-BATCH = 512
+# Voxels whose cells draw at a time: what they draw stays in the second-level cache, and loops are long.
+BATCH = 4096
 LANES = 8  # numbers worked out side by side at most
 # Words of a living cell's block.
 EVENT_WORD, WAY_WORD, CHANGE_WORD, PRIORITY_WORD = 0, 1, 2, 3
@@ -228,17 +229,15 @@ def count_living(kinds, fates, killed):
 
 
 @kernel(borrows=True)
-def living_of(cells, keys, kind, ident, begin, end):
-    """Voxels of the tumour cells from ``begin`` to ``end`` (exclusive), and their ids; returns how many."""
-    living = 0
-    for voxel in range(begin, end):
-        cells[living], keys[living] = voxel, ident[voxel]
-        living += int(kind[voxel] == TUMOUR)
-    return living
+def draw_for(idents, clock, event_draws, change_draws):
+    """The draws of so many cells, by which they end or divide, and change; several side by side."""
+    for i in range(idents.size):
+        words = philox_by_halves(clock.seed, STREAM_TUMOUR_CELL, idents[i], clock.step, 0)
+        event_draws[i], change_draws[i] = to_unit(words[EVENT_WORD]), to_unit(words[CHANGE_WORD])
 
 
 @kernel(entry=True)
-def decide_cells(state, clock, rules, fates, first, last):
+def decide_cells(state, clock, rules, killed, fates, first, last):
     """Phase: what each living cell of planes ``first`` to ``last`` (exclusive) does in this step (eqs S2, S5-S7).
 
     Parameters
@@ -249,6 +248,8 @@ def decide_cells(state, clock, rules, fates, first, last):
         `lattice.Clock`.
     rules
         `lattice.Rules`.
+    killed
+        (voxel,) uint8, not zero where a lymphocyte kills the cell in this step: it does not divide in it.
     fates
         (voxel,) uint8, filled: a fate of `lattice.FATES`, or SWITCHES or REGAINS_MHC of a cell that lives on.
     """
@@ -265,18 +266,28 @@ def decide_cells(state, clock, rules, fates, first, last):
     switches, regains = changes * clock.dt, (changes + tissue.signals.mhc_restoration_rate) * clock.dt
     intent[first * plane : last * plane] = NO_WAY
     fates[first * plane : last * plane] = ALIVE
-    cells, keys = np.empty(BATCH + LANES, np.int64), np.zeros(BATCH + LANES, np.int64)
+    cells, busy = np.zeros(BATCH + SIXTEEN, np.int32), np.empty(BATCH + SIXTEEN, np.int32)
+    left = np.empty(BATCH, np.int32)
+    marks, idents = np.empty(BATCH + SIXTEEN, np.uint8), np.empty(BATCH + SIXTEEN, np.uint32)
+    event_draws, change_draws = np.empty(BATCH + SIXTEEN), np.empty(BATCH + SIXTEEN)
     for begin in range(first * plane, last * plane, BATCH):
-        living = living_of(cells, keys, kind, ident, begin, min(begin + BATCH, last * plane))
+        living = numbers_of(kind, TUMOUR, TUMOUR, begin, min(begin + BATCH, last * plane), cells)
         drawing = (living + LANES - 1) // LANES * LANES  # the last ones are drawn in vain, but as fast as the others
-        event_words, change_words = even_words(clock.seed, STREAM_TUMOUR_CELL, keys[:drawing], clock.step, 0)
-        for i in range(living):
-            event_draw, change_draw, voxel = to_unit(event_words[i]), to_unit(change_words[i]), cells[i]
-            # nothing happens to most cells, whatever their rates; oxygen and traits are looked up for the others
-            hypoxic = event_draw < ends_hypoxic and (event_draw < ends or oxygen[voxel] < necrosis_oxygen)
-            low = change_draw < regains and (change_draw < switches or traits[voxel] & MHC_LOW != 0)
-            if not (hypoxic or low):
-                continue
+        for i in range(drawing):
+            idents[i] = ident[cells[i]]
+        draw_for(idents[:drawing], clock, event_draws, change_draws)
+        # nothing happens to most cells, whatever their rates, their oxygen and their traits
+        for i in range(drawing):
+            marks[i] = int(event_draws[i] < ends_hypoxic) | int(change_draws[i] < regains)
+        number = 0
+        for place in busy[: numbers_of(marks, 1, 1, 0, living, busy)]:  # no branch: nobody can guess who is left
+            event_draw, change_draw, voxel = event_draws[place], change_draws[place], cells[place]
+            starves = (event_draw < ends_hypoxic) & (oxygen[voxel] < necrosis_oxygen)
+            restored = (change_draw < regains) & (traits[voxel] & MHC_LOW != 0)
+            left[number] = place
+            number += int((event_draw < ends) | starves | (change_draw < switches) | restored)
+        for place in left[:number]:
+            event_draw, change_draw, voxel = event_draws[place], change_draws[place], cells[place]
             z, y, x = place_of(voxel, grid)
             block = block_of(z, y, x, grid)
             effects, own = effects_at(local_effects, block), traits[voxel]
@@ -285,7 +296,7 @@ def decide_cells(state, clock, rules, fates, first, last):
             if event > DIVISION:
                 fates[voxel] = event
                 continue
-            if event == DIVISION:
+            if event == DIVISION and killed[voxel] == ALIVE:
                 words = philox(clock.seed, STREAM_TUMOUR_CELL, ident[voxel], clock.step, 0)
                 intent[voxel] = free_way(to_unit(words[WAY_WORD]), z, y, x, kind, load, grid)
             rates_of_change = change_rates(own, interferon[block], effects, host, tissue)

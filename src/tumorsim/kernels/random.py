@@ -101,6 +101,18 @@ def one_round(c0, c1, c2, c3, k0, k1):
     return h1 ^ c1 ^ k0, l1, h0 ^ c3 ^ k1, l0
 
 
+@kernel(inline=True)
+def philox_by_halves(seed, stream, patient, occasion, item):
+    """As `philox`; in a loop over patients the compiler draws for several side by side."""
+    k0, k1 = np.uint64(seed), np.uint64(stream)
+    c0, c1, c2, c3 = np.uint64(patient) + np.uint64(1), np.uint64(occasion), np.uint64(item), np.uint64(0)
+    for _ in range(ROUNDS):
+        c0, c1, c2, c3 = one_round(c0, c1, c2, c3, k0, k1)
+        k0 = k0 + _WEYL_0
+        k1 = k1 + _WEYL_1
+    return c0, c1, c2, c3
+
+
 @kernel(entry=True)
 def even_words(seed, stream, patients, occasion, item):
     """The first and the third word of `philox` for many numbers, several side by side. Shapes (n,).
@@ -108,16 +120,8 @@ def even_words(seed, stream, patients, occasion, item):
     ``patients`` is (n,) int64. They take half of the time of as many calls, which wait for each other.
     """
     first, third = np.empty(patients.size, np.uint64), np.empty(patients.size, np.uint64)
-    c1_of_all, c2_of_all = np.uint64(occasion), np.uint64(item)
-    none = np.uint64(0)
     for i in range(patients.size):
-        k0, k1 = np.uint64(seed), np.uint64(stream)
-        c0, c1, c2, c3 = np.uint64(patients[i]) + np.uint64(1), c1_of_all, c2_of_all, none
-        for _ in range(ROUNDS):
-            c0, c1, c2, c3 = one_round(c0, c1, c2, c3, k0, k1)
-            k0 = k0 + _WEYL_0
-            k1 = k1 + _WEYL_1
-        first[i], third[i] = c0, c2
+        first[i], _, third[i], _ = philox_by_halves(seed, stream, patients[i], occasion, item)
     return first, third
 
 

@@ -309,10 +309,7 @@ class SpatialModel:
         """Phase: tumour cells divide, mutate, switch and die; the dead are cleared."""
         state, crew, planes, clock = self.state, self.crew, self.state.grid.nz, self.clock
         voxels = size_of(state.grid)
-        crew.run(cycle.decide_cells, planes, state, clock, self.rules, self._fates, voxels=voxels)
-        # whoever is killed in this step does not divide in it
-        intent = state.voxels.intent
-        np.multiply(intent, (self._killed == lattice.ALIVE).view(np.uint8), out=intent)  # NO_WAY is zero
+        crew.run(cycle.decide_cells, planes, state, clock, self.rules, self._killed, self._fates, voxels=voxels)
         cells, grid, traits = state.voxels, state.grid, self.rules.patient.traits
         crew.run(cycle.place_daughters, planes, cells, grid, clock, self._winners, self._counts, voxels=voxels)
         born = int(self._counts.sum())
