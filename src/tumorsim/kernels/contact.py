@@ -19,6 +19,9 @@ from tumorsim.kernels.lattice import (
     BY_PRODUCT,
     CLONE_BITS,
     DIRECTIONS,
+    DX,
+    DY,
+    DZ,
     ENGAGED,
     EXHAUSTED,
     FREE,
@@ -33,7 +36,8 @@ from tumorsim.kernels.lattice import (
     place_of,
 )
 from tumorsim.kernels.layout import DrugEffects
-from tumorsim.kernels.motility import bids_ahead, enter_bids
+from tumorsim.kernels.motility import bids_ahead, enter_bids, words_for
+from tumorsim.kernels.scan import SIXTEEN, numbers_of
 
 EFFECTORS = DrugEffects._fields.index("effectors")
 OPSONISATION = DrugEffects._fields.index("opsonisation")
@@ -111,20 +115,41 @@ def release(row, becomes, states, targets, held):
     states[row] = becomes
 
 
+@kernel
+def steps_around(grid):
+    """How far on in memory the voxel itself and its neighbours lie, in order of directions."""
+    steps = np.zeros(DIRECTIONS + 1, np.int64)
+    for direction in range(DIRECTIONS):
+        steps[1 + direction] = (DZ[direction] * grid.ny + DY[direction]) * grid.nx + DX[direction]
+    return steps
+
+
 @kernel(borrows=True)
-def find_targets(voxel, product, found, cells, grid, products):
-    """Tumour cells in reach that a lymphocyte of this product can attack and may hold, into ``found``; how many."""
-    kinds, traits, held = cells
-    number, at_most = 0, holders_at_most(product, products)
+def within_reach(voxel, found, kinds, steps, grid):
+    """Tumour cells in a voxel and around it, in order of directions, into ``found``; how many."""
     z, y, x = place_of(voxel, grid)
+    number = 0
+    if 0 < z < grid.nz - 1 and 0 < y < grid.ny - 1 and 0 < x < grid.nx - 1:
+        for step in steps:  # no branch: nobody can guess which of them are tumour
+            found[number] = voxel + step
+            number += int(kinds[voxel + step] == TUMOUR)
+        return number
     for direction in range(-1, DIRECTIONS):
         at = int(voxel) if direction < 0 else neighbour(z, y, x, direction, grid)
-        if at == NOBODY or kinds[at] != TUMOUR or held[at] >= at_most:
-            continue
-        if attacks(product, int(traits[at]), products):
+        if at != NOBODY and kinds[at] == TUMOUR:
             found[number] = at
             number += 1
     return number
+
+
+@kernel(borrows=True)
+def find_targets(product, found, number, traits, held, products):
+    """Leave those of the ``number`` tumour cells that this product can attack and one more may hold; how many."""
+    left, at_most = 0, holders_at_most(product, products)
+    for at in found[:number]:
+        found[left] = at
+        left += int(held[at] < at_most and attacks(product, int(traits[at]), products))
+    return left
 
 
 @kernel(entry=True, borrows=True)
@@ -145,7 +170,7 @@ def seek(people, voxels, grid, bids, clock, engagement_rate, products, first, la
     people, voxels, grid, clock
         `lattice.Lymphocytes`, `lattice.Voxels`, `lattice.Grid`, `lattice.Clock`.
     bids
-        `motility.Bids` of at least so many rows; goals and priorities are filled.
+        `motility.Bids` of at least so many rows; goals, ways and priorities are filled.
     engagement_rate
         1/day.
     products
@@ -153,37 +178,44 @@ def seek(people, voxels, grid, bids, clock, engagement_rate, products, first, la
     first, last
         Range of rows.
     """
-    found = np.empty(DIRECTIONS + 1, np.int64)
-    cells = voxels.kind, voxels.traits, voxels.held
-    states, places, kinds, idents = people.state, people.voxel, people.product, people.ident
-    goal, priority = bids.goal, bids.priority
+    kinds, traits, held = voxels.kind, voxels.traits, voxels.held
+    states, places, product, idents = people.state, people.voxel, people.product, people.ident
+    goal, way, priority = bids.goal, bids.way, bids.priority
     probability = hazard_to_probability(engagement_rate, clock.dt)
-    for row in range(first, last):
-        goal[row] = NOBODY
-        if states[row] != FREE:
+    goal[first:last] = NOBODY
+    way[first:last] = NO_WAY
+    rows, found, steps = (
+        np.empty(last - first + SIXTEEN, np.int32),
+        np.empty(DIRECTIONS + 2, np.int64),
+        steps_around(grid),
+    )
+    free = numbers_of(states, FREE, FREE, first, last, rows)
+    drawn = words_for(idents, rows[:free], random.STREAM_CONTACT, clock, SEEK)
+    for i in range(free):
+        if random.to_unit(drawn[0][i]) >= probability:
             continue
-        number = find_targets(places[row], kinds[row], found, cells, grid, products)
+        row = rows[i]
+        number = within_reach(places[row], found, kinds, steps, grid)
+        number = find_targets(product[row], found, number, traits, held, products)
         if number > 0:
-            words = random.philox(clock.seed, random.STREAM_CONTACT, idents[row], clock.step, SEEK)
-            if random.to_unit(words[0]) < probability:
-                goal[row], priority[row] = found[int(random.to_unit(words[1]) * number)], words[2]
+            goal[row], priority[row] = found[int(random.to_unit(drawn[1][i]) * number)], drawn[2][i]
+            way[row] = 1
 
 
-@kernel(entry=True, borrows=True)
+@kernel(entry=True)
 def take_hold(people, voxels, count, bids, products):
     """Phase: those whose bids win hold their cells. Arguments as in `seek`; rows in use; records PRODUCT."""
     states, targets, held, kinds = people.state, people.target, voxels.held, people.product
     first, before, goal, way = bids.first, bids.before, bids.goal, bids.way
-    enter_bids(count, bids)
-    for row in range(count):
-        if goal[row] != NOBODY:
-            ahead = int(held[goal[row]])
-            if first[goal[row]] != row or before[row] != NOBODY:  # not the only bid
-                ahead += bids_ahead(row, people.ident, bids)
-            way[row] = NO_WAY if ahead >= holders_at_most(kinds[row], products) else 1
-    for row in range(count):
-        if goal[row] == NOBODY:
-            continue
+    bidders, contested = np.empty(count + SIXTEEN, np.int32), np.empty(count + 1, np.int32)
+    number = numbers_of(way, 1, 1, 0, count, bidders)
+    enter_bids(bidders[:number], bids, contested)
+    for row in bidders[:number]:
+        ahead = int(held[goal[row]])
+        if first[goal[row]] != row or before[row] != NOBODY:  # not the only bid
+            ahead += bids_ahead(row, people.ident, bids)
+        way[row] = NO_WAY if ahead >= holders_at_most(kinds[row], products) else 1
+    for row in bidders[:number]:
         first[goal[row]] = NOBODY
         if way[row] != NO_WAY:
             states[row], targets[row] = ENGAGED, goal[row]
@@ -233,7 +265,7 @@ def meet_fates(state, bids, clock, rules, first, last):
             goal[row], priority[row] = targets[row], words[1]
 
 
-@kernel(entry=True, borrows=True)
+@kernel(entry=True)
 def settle_fates(people, voxels, count, killed, kills, bids):
     """Phase: lymphocytes let go, exhaust and die; one of those who kill a cell has the credit, its holders are free.
 
@@ -255,26 +287,28 @@ def settle_fates(people, voxels, count, killed, kills, bids):
     memory, load, held = kills.size - 1, voxels.load, voxels.held
     states, targets, places, kinds = people.state, people.target, people.voxel, people.product
     own, first, goal, way = people.kills, bids.first, bids.goal, bids.way
-    enter_bids(count, bids)
-    for row in range(count):
+    rows, contested = np.empty(count + SIXTEEN, np.int32), np.empty(count + 1, np.int32)
+    for row in rows[: numbers_of(way, 1 + LET_GO, 1 + DIE, 0, count, rows)]:
         event = int(way[row]) - 1
         if event == LET_GO:
             release(row, FREE, states, targets, held)
         elif event == EXHAUST:
             release(row, EXHAUSTED, states, targets, held)
-        elif event == DIE:
+        else:
             release(row, GONE, states, targets, held)
             load[places[row]] -= 1
-    for row in range(count):
-        if goal[row] != NOBODY and bids_ahead(row, people.ident, bids) == 0:
+    killers = numbers_of(way, 1 + KILL, 1 + KILL, 0, count, rows)
+    enter_bids(rows[:killers], bids, contested)
+    for row in rows[:killers]:
+        if bids_ahead(row, people.ident, bids) == 0:
             product = kinds[row]
             killed[goal[row]] = BY_MEMORY if product == memory else BY_PRODUCT + product
             kills[product] += 1
             own[row] += 1
-    for row in range(count):
-        if goal[row] != NOBODY:
-            first[goal[row]] = NOBODY
-        if states[row] == ENGAGED and killed[targets[row]] != ALIVE:
+    for row in rows[:killers]:
+        first[goal[row]] = NOBODY
+    for row in rows[: numbers_of(states, ENGAGED, ENGAGED, 0, count, rows)]:
+        if killed[targets[row]] != ALIVE:
             release(row, FREE, states, targets, held)
 
 

@@ -34,11 +34,13 @@ from tumorsim.kernels.lattice import (
     Bytes,
     Numbers,
     block_of,
+    block_place,
     lymphocyte_ident,
     neighbour,
     place_of,
     room,
 )
+from tumorsim.kernels.scan import SIXTEEN, numbers_of
 
 SIDE_WEIGHT = 0.25  # of one step along an axis, against none: second and fourth moments are isotropic
 CHEMOKINE_FLOOR = 0.01  # against solid tumour; far below it nobody feels a gradient
@@ -55,13 +57,18 @@ class Bids(NamedTuple):
 
 
 @kernel(borrows=True)
-def enter_bids(count, bids):
-    """Chain the bids of the first ``count`` rows, those with a goal, to the voxels they are for."""
-    first, before, goal = bids.first, bids.before, bids.goal
-    for row in range(count):
-        if goal[row] != NOBODY:
-            before[row] = first[goal[row]]
-            first[goal[row]] = row
+def enter_bids(bidders, bids, contested):
+    """Chain the bids of the rows in ``bidders``, in this order, to the voxels they are for.
+
+    Rows that find another bid for their voxel are listed in ``contested``; returns how many there are.
+    """
+    first, before, goal, number = bids.first, bids.before, bids.goal, 0
+    for row in bidders:
+        other = first[goal[row]]
+        before[row], first[goal[row]] = other, row
+        contested[number] = row
+        number += int(other != NOBODY)
+    return number
 
 
 @kernel(borrows=True)
@@ -75,6 +82,15 @@ def bids_ahead(row, ident, bids):
             ahead += 1
         other = bids.before[other]
     return ahead
+
+
+@kernel
+def words_for(idents, rows, stream, clock, item):
+    """The four random words of the lymphocytes in ``rows``, drawn side by side. Each (row,)."""
+    keys = np.empty(rows.size, np.int64)
+    for i in range(rows.size):
+        keys[i] = idents[rows[i]]
+    return random.all_words(clock.seed, stream, keys, clock.step, item)
 
 
 # --- entering --------------------------------------------------------------------------
@@ -211,11 +227,12 @@ def slope(field, at, index, size, stride):
 @kernel(borrows=True)
 def felt_gradient(z, y, x, chemokine, grid):
     """Relative change of the chemokine over one voxel along z, y and x, saturating below one (eq. Y5)."""
-    f, at = grid.factor, block_of(z, y, x, grid)
-    scale = 1.0 / (f * (chemokine[at] + CHEMOKINE_FLOOR))
-    gz = slope(chemokine, at, z // f, grid.bz, grid.by * grid.bx) * scale
-    gy = slope(chemokine, at, y // f, grid.by, grid.bx) * scale
-    gx = slope(chemokine, at, x // f, grid.bx, 1) * scale
+    bz, by, bx = block_place(z, y, x, grid)
+    at = (bz * grid.by + by) * grid.bx + bx
+    scale = 1.0 / (grid.factor * (chemokine[at] + CHEMOKINE_FLOOR))
+    gz = slope(chemokine, at, bz, grid.bz, grid.by * grid.bx) * scale
+    gy = slope(chemokine, at, by, grid.by, grid.bx) * scale
+    gx = slope(chemokine, at, bx, grid.bx, 1) * scale
     felt = 1.0 / (1.0 + math.sqrt(gz * gz + gy * gy + gx * gx))
     return gz * felt, gy * felt, gx * felt
 
@@ -243,11 +260,11 @@ def choose_direction(u, bias_z, bias_y, bias_x, grid):
     return last
 
 
-@kernel(entry=True, borrows=True)
+@kernel(entry=True)
 def propose_moves(state, substep, substeps, bids, clock, rules, first, last):
     """Phase: whether and where to those of rows ``first`` to ``last`` (exclusive) want to go who hold nobody.
 
-    Who runs against the margin of the lattice loses its heading.
+    Who runs against the margin of the lattice, or into a voxel without room, loses its heading.
 
     Parameters
     ----------
@@ -263,29 +280,36 @@ def propose_moves(state, substep, substeps, bids, clock, rules, first, last):
     people, grid, kinds, chemokine = state.lymphocytes, state.grid, state.voxels.kind, state.fields.chemokine
     headings, states, places, idents = people.heading, people.state, people.voxel, people.ident
     goal, way, priority, motility = bids.goal, bids.way, bids.priority, rules.tissue.motility
-    chi, jump = motility.chemotaxis, jump_probability(motility, grid, clock.dt / substeps)
-    for row in range(first, last):
-        goal[row] = NOBODY
-        if states[row] != FREE and states[row] != EXHAUSTED:
-            continue
-        words = random.philox(clock.seed, random.STREAM_MOTION, idents[row], clock.step, substep)
-        if random.to_unit(words[0]) >= jump:
+    load, chi, jump = state.voxels.load, motility.chemotaxis, jump_probability(motility, grid, clock.dt / substeps)
+    goal[first:last] = NOBODY
+    way[first:last] = NO_WAY
+    rows = np.empty(last - first + 2 * SIXTEEN, np.int32)
+    free = numbers_of(states, FREE, FREE, first, last, rows)
+    movers = free + numbers_of(states, EXHAUSTED, EXHAUSTED, first, last, rows[free:])
+    drawn = words_for(idents, rows[:movers], random.STREAM_MOTION, clock, substep)
+    for i in range(movers):
+        row, draw = rows[i], random.to_unit(drawn[0][i])
+        if draw >= jump:
             continue
         z, y, x = place_of(places[row], grid)
         heading = int(headings[row])
-        if heading == NO_WAY or random.to_unit(words[1]) >= motility.persistence:
+        if heading == NO_WAY or random.to_unit(drawn[1][i]) >= motility.persistence:
             gz, gy, gx = felt_gradient(z, y, x, chemokine, grid)
-            heading = 1 + choose_direction(random.to_unit(words[2]), chi * gz, chi * gy, chi * gx, grid)
+            heading = 1 + choose_direction(random.to_unit(drawn[2][i]), chi * gz, chi * gy, chi * gx, grid)
         target = neighbour(z, y, x, heading - 1, grid)
         if target == NOBODY:
             headings[row] = NO_WAY
             continue
         slow = motility.tumour_entry if kinds[target] in (TUMOUR, DEAD) else 1.0
-        if random.to_unit(words[0]) < jump * slow:
-            way[row], goal[row], priority[row] = heading, target, words[3]
+        if draw >= jump * slow:
+            continue
+        if load[target] >= room(kinds[target]):  # whoever is there now counts as staying
+            headings[row] = NO_WAY
+        else:
+            way[row], goal[row], priority[row] = heading, target, drawn[3][i]
 
 
-@kernel(entry=True, borrows=True)
+@kernel(entry=True)
 def settle_moves(people, voxels, count, bids):
     """Phase: those whose bids win jump.
 
@@ -300,16 +324,16 @@ def settle_moves(people, voxels, count, bids):
     """
     kinds, load, places, headings = voxels.kind, voxels.load, people.voxel, people.heading
     first, before, goal, way = bids.first, bids.before, bids.goal, bids.way
-    enter_bids(count, bids)
-    for row in range(count):  # whoever is there now counts as staying
-        if goal[row] != NOBODY:
-            left = room(kinds[goal[row]]) - int(load[goal[row]])
-            alone = first[goal[row]] == row and before[row] == NOBODY  # nearly all: nobody to compare with
-            if left <= 0 or (not alone and bids_ahead(row, people.ident, bids) >= left):
-                way[row] = NO_WAY
-    for row in range(count):
-        if goal[row] == NOBODY:
-            continue
+    bidders, contested = np.empty(count + SIXTEEN, np.int32), np.empty(count + 1, np.int32)
+    number = numbers_of(way, 1, DIRECTIONS, 0, count, bidders)
+    for row in contested[: enter_bids(bidders[:number], bids, contested)]:  # nearly all are alone, and win
+        left = room(kinds[goal[row]]) - int(load[goal[row]])
+        other = before[row]
+        if before[other] == NOBODY and bids_ahead(other, people.ident, bids) >= left:  # it found nobody
+            way[other] = NO_WAY
+        if bids_ahead(row, people.ident, bids) >= left:
+            way[row] = NO_WAY
+    for row in bidders[:number]:
         first[goal[row]] = NOBODY
         headings[row] = way[row]  # a jump that is blocked costs the heading
         if way[row] != NO_WAY:

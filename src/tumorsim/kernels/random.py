@@ -125,6 +125,17 @@ def even_words(seed, stream, patients, occasion, item):
     return first, third
 
 
+@kernel(entry=True)
+def all_words(seed, stream, patients, occasion, item):
+    """The four words of `philox` for many numbers, several side by side. Shapes (n,)."""
+    first, second = np.empty(patients.size, np.uint64), np.empty(patients.size, np.uint64)
+    third, fourth = np.empty(patients.size, np.uint64), np.empty(patients.size, np.uint64)
+    for i in range(patients.size):
+        words = philox_by_halves(seed, stream, patients[i], occasion, item)
+        first[i], second[i], third[i], fourth[i] = words
+    return first, second, third, fourth
+
+
 @kernel
 def to_unit(bits):
     """A uint64 as a double in the open interval (0, 1): the middle of one of 2**52 cells, exact."""
