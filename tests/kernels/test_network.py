@@ -191,12 +191,17 @@ def test_maturity_stays_between_nothing_and_one() -> None:
 
 
 def test_cells_are_counted_and_call_on_vessels_nearby_alone() -> None:
-    state, _, _ = some((20, 40, 30), 3)
+    state, _, rules = some((20, 40, 30), 3)
     cells = twins.callers(state)
-    vessels_in = calls.count_open(state.vessels, VESSELS, cells.shape[:3], state.grid)[..., 0]
+    vessels_in = np.zeros(cells.shape[:3])
+    calls.count_open(vessels_in, state.vessels, VESSELS, state.grid, 0, len(cells))
     assert cells[..., 0].sum() == np.count_nonzero(state.voxels.kind == TUMOUR)
     assert vessels_in.sum() == np.count_nonzero(state.vessels.state[:VESSELS] == OPEN)
-    heard = calls.heard_calls(cells, state.vessels, VESSELS, state.grid, 2.0)
+    heard = np.full_like(cells, np.nan)
+    for layer in reversed(range(len(cells))):
+        calls.hear_calls(heard, cells, state.vessels, VESSELS, state.grid, 2.0, layer, layer + 1)
+    rules.tissue["network"]["cells_per_vessel"] = 2.0
+    assert heard.tobytes() == phases.heard_calls(state, VESSELS, cells, rules).tobytes()
     fed = 2.0 * vessels_in[:2, :2, :2].sum()
     assert heard[0, 0, 0].tolist() == pytest.approx(
         [fed / cells[:2, :2, :2, 0].sum(), cells[:2, :2, :2, 1].sum() / fed]

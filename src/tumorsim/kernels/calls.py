@@ -34,8 +34,8 @@ def count_cells(cells, kind, traits, effects, grid, first, last):
     first, last
         Range of layers, ``last`` exclusive.
     """
-    alive, resistant = np.empty(grid.nx, np.uint8), np.empty(grid.nx, np.uint8)
     f, above = grid.factor, CALL_CUBE // grid.factor  # voxels along a block, blocks along a cube
+    alive, resistant = np.empty(grid.bx * f, np.uint8), np.empty(grid.bx * f, np.uint8)  # whole blocks
     cells[first:last] = 0.0
     for z in range(first * above, min(last * above, grid.bz)):
         for y in range(grid.by):
@@ -51,37 +51,39 @@ def count_cells(cells, kind, traits, effects, grid, first, last):
 @kernel(borrows=True)
 def add_row(alive, resistant, kinds, traits):
     """Add the tumour cells of one row of voxels, and the resistant ones among them."""
-    for x in range(alive.size):
+    for x in range(kinds.size):
         alive[x] += int(kinds[x] == TUMOUR)
-    for x in range(alive.size):
+    for x in range(kinds.size):
         resistant[x] += int(kinds[x] == TUMOUR) & int(traits[x])  # RESISTANT is the lowest bit
 
 
 @kernel(borrows=True)
 def add_calls(counts, alive, resistant, effects, block, factor):
     """Add the cells of a row of blocks, of which ``block`` is the first, to ``counts`` (cx, 2) of its cubes."""
-    for x in range(0, alive.size, factor):
-        cells, resists = 0, 0
-        for i in range(x, min(x + factor, alive.size)):
-            cells += int(alive[i])
-            resists += int(resistant[i])
-        counts[x // CALL_CUBE, 0] += cells
-        counts[x // CALL_CUBE, 1] += (cells - resists) * (1.0 - effects[block, SPROUTING_SENSITIVE]) + resists * (
-            1.0 - effects[block, SPROUTING_RESISTANT]
-        )
-        block += 1
+    blocks, along = alive.size // factor, CALL_CUBE // factor
+    for cube in range(counts.shape[0]):
+        here, calling = counts[cube, 0], counts[cube, 1]
+        for b in range(cube * along, min((cube + 1) * along, blocks)):
+            cells, resists = 0, 0
+            for x in range(b * factor, (b + 1) * factor):
+                cells += int(alive[x])
+                resists += int(resistant[x])
+            here += cells
+            calling += (cells - resists) * (1.0 - effects[block + b, SPROUTING_SENSITIVE]) + resists * (
+                1.0 - effects[block + b, SPROUTING_RESISTANT]
+            )
+        counts[cube, 0], counts[cube, 1] = here, calling
 
 
-@kernel
-def count_open(table, count, cubes, grid):
-    """Open vessels of every cube; ``cubes`` are those along z, y and x. Shape (cz, cy, cx, 1)."""
+@kernel(borrows=True)
+def count_open(vessels, table, count, grid, first, last):
+    """Count the open vessels of every cube of the layers from ``first`` to ``last`` into ``vessels`` (cz, cy, cx)."""
     flow, voxel = table.state, table.voxel
-    vessels = np.zeros((cubes[0], cubes[1], cubes[2], 1))
+    layer = CALL_CUBE * grid.ny * grid.nx
     for row in range(count):
-        if flow[row] == OPEN:
+        if first * layer <= voxel[row] < last * layer and flow[row] == OPEN:
             z, y, x = place_of(voxel[row], grid)
-            vessels[z // CALL_CUBE, y // CALL_CUBE, x // CALL_CUBE, 0] += 1.0
-    return vessels
+            vessels[z // CALL_CUBE, y // CALL_CUBE, x // CALL_CUBE] += 1.0
 
 
 @kernel(borrows=True)
@@ -94,26 +96,36 @@ def sums_around(cells, vessels, z, y, x):
             for k in range(max(x - 1, 0), min(x + 2, cx)):
                 alive += cells[i, j, k, 0]
                 calling += cells[i, j, k, 1]
-                here += vessels[i, j, k, 0]
+                here += vessels[i, j, k]
     return alive, calling, here
 
 
 @kernel(entry=True)
-def heard_calls(cells, table, count, grid, cells_per_vessel):
-    """Density of vessels about a cube, and calls that each of them hears (eqs N3, N5). Shape (cz, cy, cx, 2).
+def hear_calls(calls, cells, table, count, grid, cells_per_vessel, first, last):
+    """Phase: density of vessels about a cube, and calls that each of them hears (eqs N3, N5).
 
-    ``cells`` is what `count_cells` filled; the open among the first ``count`` rows of ``table``, `lattice.Vessels`,
-    are counted here.
+    Parameters
+    ----------
+    calls
+        (cz, cy, cx, 2) of cubes, filled in place.
+    cells
+        What `count_cells` filled.
+    table, count
+        `lattice.Vessels`; the open among the first ``count`` rows are counted here.
+    grid
+        `lattice.Grid`.
+    cells_per_vessel
+        Cells that one vessel feeds.
+    first, last
+        Range of layers of cubes, ``last`` exclusive.
     """
     cz, cy, cx, _ = cells.shape
-    vessels = count_open(table, count, (cz, cy, cx), grid)
-    calls = np.zeros((cz, cy, cx, 2))
-    for z in range(cz):
+    vessels = np.zeros((cz, cy, cx))
+    count_open(vessels, table, count, grid, max(first - 1, 0), min(last + 1, cz))
+    for z in range(first, last):
         for y in range(cy):
             for x in range(cx):
                 alive, calling, here = sums_around(cells, vessels, z, y, x)
                 fed = here * cells_per_vessel
                 calls[z, y, x, 0] = local_density(alive, fed)
-                if fed > 0.0:
-                    calls[z, y, x, 1] = calling / fed
-    return calls
+                calls[z, y, x, 1] = calling / fed if fed > 0.0 else 0.0

@@ -111,7 +111,7 @@ def age_vessels(table, kind, effects, grid, calls, volume, clock, p, first, last
     kind, effects, grid
         Of `lattice.Voxels`, in which the voxels of lost vessels become STROMA; of `lattice.Fields`; `lattice.Grid`.
     calls
-        From `calls.heard_calls`.
+        From `calls.hear_calls`.
     volume
         Volume of the tumour that the lattice stands for, mL.
     clock, p
@@ -267,7 +267,7 @@ def propose_sprouts(sprouts, state, segment_at, calls, clock, rules, first, last
     segment_at
         (voxel,) segment of the vessel in each voxel, NOBODY where there is none.
     calls
-        From `calls.heard_calls`.
+        From `calls.hear_calls`.
     clock, rules
         `lattice.Clock`, `lattice.Rules`.
     first, last

@@ -117,6 +117,16 @@ def engage_and_kill(
     contact.settle_fates(people, voxels, count, killed, kills, bids)
 
 
+def heard_calls(
+    state: State, count: int, cells: NDArray[np.float64], rules: Rules, crew: Crew = ONE
+) -> NDArray[np.float64]:
+    """What `calls.hear_calls` fills, for all cubes; arguments as in `age_vessels`."""
+    found = np.empty_like(cells)
+    fed = float(rules.tissue.network.cells_per_vessel)
+    crew.run(calls.hear_calls, len(cells), found, cells, state.vessels, count, state.grid, fed, voxels=ROW * count)
+    return found
+
+
 def age_vessels(
     state: State,
     count: int,
@@ -142,7 +152,7 @@ def age_vessels(
         Threads; the result does not depend on them.
     """
     grid, law = state.grid, rules.patient.traits.vessels
-    heard = calls.heard_calls(cells, state.vessels, count, grid, float(rules.tissue.network.cells_per_vessel))
+    heard = heard_calls(state, count, cells, rules, crew)
     arguments = (state.vessels, state.voxels.kind, state.fields.effects, grid, heard, float(volume), clock, law)
     crew.run(network.age_vessels, count, *arguments, voxels=ROW * count)
 
@@ -177,7 +187,7 @@ def sprout_vessels(
         As `network.settle_sprouts`.
     """
     table = state.vessels
-    heard = calls.heard_calls(cells, table, count, state.grid, float(rules.tissue.network.cells_per_vessel))
+    heard = heard_calls(state, count, cells, rules, crew)
     if marks is None:
         marks = np.full(state.voxels.kind.size, NOBODY, np.int32)
     here = marks, table.voxel, table.segment, table.state
