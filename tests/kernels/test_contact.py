@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 
 import lymphocyte_twins as twins
 import numpy as np
@@ -48,6 +49,22 @@ def test_the_killing_rate_equals_its_twin(by: lattice.Rules) -> None:
             around = (f.oxygen[voxel], f.vegf[at], f.suppressors[at], f.effects[at, 6], f.effects[at, 7])
             found = contact.killing_rate(product, int(state.voxels.traits[voxel]), around, by.tissue, by.patient)
             assert found == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_ceilings_are_above_all_rates(by: lattice.Rules) -> None:
+    """What spares most lymphocytes their rates must not cut off any of them."""
+    rng, closest, products = np.random.default_rng(6), 0.0, by.patient.products
+    limits = contact.event_limits(by.tissue, products, CLOCK.dt)
+    for product, traits, _ in itertools.product(range(3), range(8), range(200)):
+        rare = rng.random(4) * (rng.random(4) < 0.6)  # VEGF, suppressors and drugs at none among them
+        around = (rng.choice([1.0, 40.0, 1e9]), 1e3 * rare[0], rare[1], rare[2], rng.choice([rare[3], 1.0]))
+        exhaustion, death = contact.weariness(product, by.tissue.contact, products)
+        kill = contact.killing_rate(product, traits, around, by.tissue, by.patient)
+        share = (kill + by.tissue.contact.release_rate + exhaustion + death) * CLOCK.dt / limits[2 * product + 1]
+        assert share <= 1.0
+        assert death * CLOCK.dt <= limits[2 * product]
+        closest = max(closest, share)
+    assert closest > 0.99, "a ceiling far above the rates spares nobody"
 
 
 def test_who_is_attacked_and_by_how_many(by: lattice.Rules) -> None:

@@ -33,6 +33,10 @@ def test_words_drawn_side_by_side_are_the_same(
     first, third = random.even_words(key, stream, np.array(patients, np.int64), occasion, item)
     one_by_one = [random.philox(key, stream, patient, occasion, item) for patient in patients]
     assert list(zip(first, third, strict=True)) == [(words[0], words[2]) for words in one_by_one]
+    assert (
+        list(zip(*random.all_words(key, stream, np.array(patients, np.int64), occasion, item), strict=True))
+        == one_by_one
+    )
 
 
 def test_the_draw_of_a_whole_session_is_no_lesions() -> None:

@@ -103,7 +103,7 @@ def leaves_a_function_uncompiled(tree: ast.Module) -> Iterator[int]:
 
 MAKES_ARRAYS = {
     "zeros", "empty", "ones", "full", "arange", "copy", "zeros_like", "empty_like", "even_words",
-    "empty_lanes", "lanes_for", "crew_for",
+    "all_words", "words_for", "steps_around", "event_limits", "empty_lanes", "lanes_for", "crew_for",
 }  # fmt: skip
 
 

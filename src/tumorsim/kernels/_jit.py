@@ -171,7 +171,7 @@ if not numba.config.DISABLE_JIT:
 SIXTEEN = 16  # bytes that `packed` looks at
 
 
-def packed(row: Any, low: int, high: int, at: int, found: Any, number: int) -> int:
+def packed_one_by_one(row: Any, low: int, high: int, at: int, found: Any, number: int) -> int:
     """Write which of sixteen bytes of ``row`` from ``at`` on are within ``low`` and ``high``; for kernels.
 
     Parameters
@@ -196,6 +196,8 @@ def packed(row: Any, low: int, high: int, at: int, found: Any, number: int) -> i
             number += 1
     return number
 
+
+packed: Any = packed_one_by_one
 
 if not numba.config.DISABLE_JIT and llvm.llvm_version_info[0] >= 20:  # the first with `vector.compress`
 
@@ -457,3 +459,7 @@ def kernel(
     compiled._cache = KernelCache(function) if entry or not KNOWN else InnerCache(function)
     compiled.__class__ = Kernel if entry else InnerKernel
     return compiled
+
+
+if packed is packed_one_by_one:
+    packed = kernel(packed_one_by_one)

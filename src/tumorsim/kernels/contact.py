@@ -96,6 +96,15 @@ def killing_rate(product, cell, around, tissue, patient):
 
 
 @kernel(borrows=True)
+def most_killing(product, tissue, products):
+    """What `killing_rate` never exceeds, 1/day: filters and effects of drugs are shares."""
+    if product == products.shape[0]:
+        return tissue.contact.memory_kill_rate
+    p = products[product]
+    return (1.0 - p.cytostatic_share) * max(killing.action(1.0 / p.half_e_to_t, 1.0, p))
+
+
+@kernel(borrows=True)
 def weariness(product, contact, products):
     """Rates of exhaustion, while a cell is held, and of death of a lymphocyte, 1/day (eq. Y10)."""
     if product == products.shape[0]:
@@ -152,12 +161,13 @@ def find_targets(product, found, number, traits, held, products):
     return left
 
 
-@kernel(entry=True, borrows=True)
+@kernel(entry=True)
 def let_go_of_the_dead(people, voxels, count):
     """Phase: whoever holds a cell that has died is free. `lattice.Lymphocytes`, `lattice.Voxels`, rows in use."""
     states, targets, kinds, held = people.state, people.target, voxels.kind, voxels.held
-    for row in range(count):
-        if states[row] == ENGAGED and kinds[targets[row]] != TUMOUR:
+    rows = np.empty(count + SIXTEEN, np.int32)
+    for row in rows[: numbers_of(states, ENGAGED, ENGAGED, 0, count, rows)]:
+        if kinds[targets[row]] != TUMOUR:
             release(row, FREE, states, targets, held)
 
 
@@ -225,6 +235,20 @@ def take_hold(people, voxels, count, bids, products):
 # --- killing ---------------------------------------------------------------------------
 
 
+@kernel
+def event_limits(tissue, products, dt):
+    """What rates of `meet_fates` times ``dt`` never exceed, of free lymphocytes and engaged ones of each product."""
+    limits = np.empty(2 * (products.shape[0] + 1))
+    for product in range(products.shape[0] + 1):
+        exhaustion, death = weariness(product, tissue.contact, products)
+        limits[2 * product] = death * dt
+        # summed in the order of the rates, so that rounding puts none above it
+        limits[2 * product + 1] = (
+            most_killing(product, tissue, products) + tissue.contact.release_rate + exhaustion + death
+        ) * dt
+    return limits
+
+
 @kernel(entry=True)
 def meet_fates(state, bids, clock, rules, first, last):
     """Phase: first event within the step of the lymphocytes of rows ``first`` to ``last`` (exclusive) (eq. Y10).
@@ -244,9 +268,15 @@ def meet_fates(state, bids, clock, rules, first, last):
     bits, priority = state.voxels.traits, bids.priority
     oxygen, vegf, suppressors, effects = fields.oxygen, fields.vegf, fields.suppressors, fields.effects
     tissue, patient = rules.tissue, rules.patient
+    goal[first:last] = NOBODY
+    way[first:last] = NO_WAY
     event_words, _ = random.even_words(clock.seed, random.STREAM_CONTACT, idents[first:last], clock.step, FATE)
-    for row in range(first, last):
-        goal[row], way[row] = NOBODY, NO_WAY
+    limits = event_limits(tissue, patient.products, clock.dt)
+    number, rows = 0, np.empty(last - first + 1, np.int32)
+    for row in range(first, last):  # nothing happens to most, wherever they are
+        rows[number] = row
+        number += int(random.to_unit(event_words[row - first]) < limits[2 * kinds[row] + int(states[row] == ENGAGED)])
+    for row in rows[:number]:
         if states[row] == GONE:
             continue
         exhaustion, death = weariness(kinds[row], tissue.contact, patient.products)

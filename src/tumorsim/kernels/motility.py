@@ -147,7 +147,7 @@ def draw_arrivals(arriving, state, blood, clock, rules, first, last):
             arriving[row, product] = min(drawn, ROOM)
 
 
-@kernel(entry=True, borrows=True)
+@kernel(entry=True)
 def let_in(people, voxels, pipes, count, arriving, recruited, step):
     """Phase: lymphocytes enter at open vessel voxels as far as there is room.
 
@@ -170,14 +170,18 @@ def let_in(people, voxels, pipes, count, arriving, recruited, step):
         Rows in use now. If the table is too short: ``-1 - needed``, and nothing has changed.
     """
     places, idents, needed = pipes.voxel, pipes.ident, count
-    load, kinds = voxels.load, voxels.kind
-    for row in range(arriving.shape[0]):
-        voxel, vessel, number = places[row], idents[row], 0
-        left = room(kinds[voxel]) - int(load[voxel])
-        for product in range(arriving.shape[1]):
-            for _ in range(min(int(arriving[row, product]), left - number)):
-                enter(needed, lymphocyte_ident(vessel, step, number), product, voxel, people, load, step)
-                needed, number = needed + 1, number + 1
+    load, kinds, kinds_of_cell = voxels.load, voxels.kind, arriving.shape[1]
+    each = arriving.reshape(arriving.size)
+    found = np.empty(each.size + SIXTEEN, np.int32)
+    before, left, number = NOBODY, 0, 0
+    for at in found[: numbers_of(each, 1, ROOM, 0, each.size, found)]:  # few vessels let anybody in
+        row = at // kinds_of_cell
+        if row != before:
+            before, left, number = row, room(kinds[places[row]]) - int(load[places[row]]), 0
+        for _ in range(min(int(each[at]), left - number)):
+            ident = lymphocyte_ident(idents[row], step, number)
+            enter(needed, ident, at - row * kinds_of_cell, places[row], people, load, step)
+            needed, number = needed + 1, number + 1
     rows, entered, products = people.ident.shape[0], people.voxel, people.product
     for row in range(count, min(needed, rows)):
         if needed > rows:
