@@ -125,7 +125,7 @@ def even_words(seed, stream, patients, occasion, item):
     return first, third
 
 
-@kernel(entry=True)
+@kernel
 def all_words(seed, stream, patients, occasion, item):
     """The four words of `philox` for many numbers, several side by side. Shapes (n,)."""
     first, second = np.empty(patients.size, np.uint64), np.empty(patients.size, np.uint64)
