@@ -7,12 +7,17 @@ doubles where the processor has eight; where there is a C compiler, `benchmarks.
 
 from __future__ import annotations
 
+import statistics
+from functools import partial
+from typing import Any
+
 import numba
 import numpy as np
 
 from benchmarks.figure import Figure
 from benchmarks.machine import caches
-from benchmarks.timing import seconds
+from benchmarks.timing import Work, in_turn, ratio, seconds
+from tumorsim.lattice.crew import Crew
 
 LANES = 1024  # doubles in hand at once, 8 KiB
 CHAINS = 8  # independent chains of multiply-adds: a unit takes a new one each cycle and needs four to finish
@@ -28,7 +33,7 @@ NAMES = {
 }
 
 
-@numba.njit(fastmath=True, cache=False)
+@numba.njit(fastmath=True, cache=False, nogil=True)
 def multiply_add(x, a, b, rounds):
     """Rounds of `FACTORS` multiply-adds on every number of ``x``, in `CHAINS` chains side by side."""
     n = x.size // CHAINS
@@ -43,7 +48,7 @@ def multiply_add(x, a, b, rounds):
             x[i + 4 * n], x[i + 5 * n], x[i + 6 * n], x[i + 7 * n] = o, p, q, r
 
 
-@numba.njit(fastmath=True, cache=False)
+@numba.njit(fastmath=True, cache=False, nogil=True)
 def update(x, a, rounds):
     """Read and write every number of ``x`` once a round."""
     for _ in range(rounds):
@@ -51,7 +56,7 @@ def update(x, a, rounds):
             x[i] = x[i] + a
 
 
-@numba.njit(fastmath=True, cache=False)
+@numba.njit(fastmath=True, cache=False, nogil=True)
 def triad(x, y, z, a):
     """The triad of McCalpin's STREAM."""
     for i in range(x.size):
@@ -88,3 +93,48 @@ def measured(quick: bool) -> dict[str, float]:
 def as_figures(limits: dict[str, float]) -> list[Figure]:
     """Limits as lines of the table."""
     return [Figure(NAMES[name][0], limits[name] / 1e9, NAMES[name][1]) for name in NAMES if name in limits]
+
+
+TWICE = 4  # passes over what fits into the last cache, for each try
+
+
+def two_threads(quick: bool, repeats: int) -> list[Figure]:
+    """What a second thread gains where there is nothing but arithmetic, the last cache or memory to share.
+
+    The same work in one piece and in two halves, by the clock, handed out as the engine hands out its phases. No
+    kernel of ours that waits for the cache or for memory can gain more.
+    """
+    level = caches()
+    x, values = np.ones(2 * LANES), np.ones(min(level[3] // 4, 8 << 20) // 8)
+    arrays = [np.ones(min(BIGGEST, 2 * level[3] // 8)) for _ in range(3)]
+    rounds, passes = 4000, TWICE * (4 if quick else 16)
+
+    def calculate(first: int, last: int) -> None:
+        for half in range(first, last):
+            multiply_add(x[half * LANES : (half + 1) * LANES], 0.999, 0.001, rounds)
+
+    def move(first: int, last: int) -> None:
+        n = values.size // 2
+        update(values[first * n : last * n], 0.0, passes)
+
+    def stream(first: int, last: int) -> None:
+        n = arrays[0].size // 2
+        triad(*(array[first * n : last * n] for array in arrays), 0.5)
+
+    phases: dict[str, tuple[Any, float]] = {
+        "fma": (calculate, 2.0 * FACTORS * x.size * rounds),
+        "L3": (move, UPDATE_BYTES * values.size * passes),
+        "triad": (stream, TRIAD_BYTES * arrays[0].size),
+    }
+    figures = []
+    with Crew(1) as alone, Crew(2) as pair:
+        for name, (phase, amount) in phases.items():
+            works: dict[str, Work] = {"one": partial(alone.run, phase, 2), "two": partial(pair.run, phase, 2)}
+            for work in works.values():
+                work()
+            times = in_turn(works, 5 * repeats)
+            faster, noise = ratio(times["one"], times["two"])
+            rate = amount / statistics.median(times["two"]) / 1e9
+            title, unit = NAMES[name]
+            figures.append(Figure(f"{title}, 2 threads", rate, unit, None, "1 thread", faster, noise=noise))
+    return figures

@@ -48,6 +48,7 @@ SUITES = (
     Suite("roadrunner", "Patients beside libRoadRunner", "benchmarks.roadrunner:roadrunner", quick=False),
     Suite("amici", "Patients beside AMICI", "benchmarks.amici_peer:against_amici", quick=False),
     Suite("c-patient", "Patients beside plain C", "benchmarks.yardstick:c_patient"),
+    Suite("threads", "What two threads can gain", "benchmarks.limits:two_threads"),
     Suite("fields", "Fields", "benchmarks.fields:fields"),
     Suite("c-fields", "Fields beside plain C", "benchmarks.yardstick:c_fields"),
     Suite("agents", "The agent step", "benchmarks.agents:agents"),

@@ -265,13 +265,14 @@ def test_the_quick_tier_of_one_suite(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 @pytest.mark.slow
 def test_every_figure_is_a_positive_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmarks import agents, fields, lattice, lsoda, machine, patient
+    from benchmarks import agents, fields, lattice, limits, lsoda, machine, patient
 
     monkeypatch.setattr(agents, "SMALL", 32)
     monkeypatch.setitem(lattice.SIDES, True, (32,))
     monkeypatch.setattr(lsoda, "YEARS", 1.0)
     solver = lsoda.beside(lsoda.course(2, 1), lsoda.lsoda, "LSODA", 1, None)
     figures = [*patient.cohort(2, 1), *patient.kernel(2, 1), *solver]
+    figures += limits.two_threads(True, 1)
     figures += [*fields.step(20, 1), *fields.oxygen(20, 1), *lattice.days(True, 1), *agents.agents(True, 1)]
     for figure in figures:
         assert figure.work

@@ -19,6 +19,7 @@ from tumorsim.kernels._eight import (
     put,
     quotient,
     take,
+    transposed,
     where_positive,
     zipped,
 )
@@ -26,12 +27,12 @@ from tumorsim.kernels._eight import (
 SPECIAL = np.array(
     [0.0, -0.0, 1.0, -2.5, np.inf, -np.inf, np.nan, 5e-324, 1e308, 0.1, 3.0, -1e-300, 7.0, 0.3, 2.0, -9.0]
 )
-RESULTS = 13
+RESULTS = 21
 
 
 def law(a, b):
     """Of numbers and of eights."""
-    return (2.0 * a + b) * 0.1 - (a - 3.0) * b
+    return ((2.0 * a + b) * 0.1 - (a - 3.0) * b) / (a * b + 0.5)
 
 
 def all_of(out, x, first):
@@ -51,6 +52,9 @@ def all_of(out, x, first):
     put(out, 80, 0, one)
     put(out, 80, 8, two)
     put(out, 96, 0, law(a, b))
+    lines = transposed((a, b, one, two, b, a, two, one))
+    for k in range(8):
+        put(out, 104, 8 * k, lines[k])
 
 
 def numbers(out, x, first):
@@ -62,6 +66,7 @@ def numbers(out, x, first):
         a + b, a - b, a * b, a / b, np.where(a > 0.0, b, 0.5), np.where(even, a, b), np.where(even, b, a),
         [0.0, *a[:7]], [*a[1:], 0.0], pairs[:, 0] + pairs[:, 1], both[:8], both[8:],
         [law(*pair) for pair in zip(a, b, strict=True)],
+        np.stack([a, b, both[:8], both[8:], b, a, both[8:], both[:8]]).T.ravel(),
     ]  # fmt: skip
     out[:] = np.concatenate(rows)
 

@@ -87,6 +87,11 @@ def zipped(even: Any, odd: Any) -> Any:
     return both[:WIDTH], both[WIDTH:]
 
 
+def transposed(rows: Any) -> Any:
+    """Columns of eight eights."""
+    return tuple(np.stack(rows).T.copy())
+
+
 # --- with the compiler --------------------------------------------------------------------
 
 
@@ -151,8 +156,10 @@ def _place(context: Any, builder: Any, kind: Any, arguments: Any) -> Any:
 
 
 if not config.DISABLE_JIT:
-    for _law, _name in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul")):
-        _arithmetic(_law, _name)
+    _arithmetic(operator.add, "fadd")
+    _arithmetic(operator.sub, "fsub")
+    _arithmetic(operator.mul, "fmul")
+    _arithmetic(operator.truediv, "fdiv")
 
     @intrinsic
     def take(_typing: Any, array: Any, _first: Any, _x: Any) -> Any:
@@ -247,3 +254,20 @@ if not config.DISABLE_JIT:
             return context.make_tuple(builder, signature.return_type, halves)
 
         return types.UniTuple(EIGHT, 2)(EIGHT, EIGHT), emit  # type: ignore[attr-defined] # made at import
+
+    @intrinsic
+    def transposed(_typing: Any, rows: Any) -> Any:
+        """Three rounds of shuffles: of neighbours, of pairs, of fours."""
+
+        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            eights = cgutils.unpack_tuple(builder, arguments[0])
+            for span in (1, 2, 4):
+                low = [k if k & span == 0 else k - span + WIDTH for k in range(WIDTH)]
+                high = [k + span if k & span == 0 else k + WIDTH for k in range(WIDTH)]
+                eights = [
+                    builder.shuffle_vector(eights[k & ~span], eights[k | span], chosen(high if k & span else low))
+                    for k in range(WIDTH)
+                ]
+            return context.make_tuple(builder, signature.return_type, eights)
+
+        return rows(rows), emit

@@ -5,6 +5,9 @@ slice (``nz = 1``) is two-dimensional. A step takes the reaction, then x and y w
 within columns of rows, each solved exactly. Every voxel is worked out from the same numbers in the same
 order however the planes and rows are shared out, so that threads change no bit.
 
+Lines lie side by side in eights (`kernels/_eight.py`). Those along x are turned in registers, eight rows and eight
+voxels at a time, and solved in a tile.
+
 Source: Yanenko 1971, The Method of Fractional Steps (locally one-dimensional splitting).
 """
 
@@ -15,12 +18,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorsim.kernels._eight import put, take, transposed
 from tumorsim.kernels._jit import kernel
 from tumorsim.kernels.growth import positive_part
 
 Floats = NDArray[np.float64]
 
-LANES = 128  # rows solved side by side along x at most: their tile stays in the second-level cache
+EIGHT = 8
+LANES = 4 * EIGHT  # lines solved side by side: four chains hide each other's latency
 COLUMN_VOXELS = 32768  # voxels of a block of rows through all planes: stays in the second-level cache
 
 
@@ -149,22 +154,79 @@ def factor_axis(axis, ratio, wall, value):
         kept[i] = (1.0 - before) / gathered
 
 
+@kernel(inline=True)
+def gather_one(own, before, inflow, passed):
+    """Elimination of one voxel (eq. F8)."""
+    return (own + inflow) + passed * before
+
+
+@kernel(inline=True)
+def settle_one(own, after, kept, passed):
+    """Substitution of one voxel (eq. F9)."""
+    return kept * own + passed * after
+
+
 @kernel(borrows=True)
+def solve_together(c, axis, first, stride):
+    """Solve `LANES` neighbouring lines in place; the voxel at ``k`` of the first is ``first + k * stride``."""
+    passed, kept, inflow = axis.passed, axis.kept, axis.inflow
+    last = passed.size - 1
+    p, q, r, s = take(c, first, 0), take(c, first, 8), take(c, first, 16), take(c, first, 24)
+    share, i = 0.0, first
+    for k in range(last + 1):
+        i, brought = first + k * stride, inflow[k]
+        p, q = gather_one(take(c, i, 0), p, brought, share), gather_one(take(c, i, 8), q, brought, share)
+        r, s = gather_one(take(c, i, 16), r, brought, share), gather_one(take(c, i, 24), s, brought, share)
+        put(c, i, 0, p)
+        put(c, i, 8, q)
+        put(c, i, 16, r)
+        put(c, i, 24, s)
+        share = passed[k]
+    share = 0.0
+    for k in range(last, -1, -1):
+        i, left = first + k * stride, kept[k]
+        p, q = settle_one(take(c, i, 0), p, left, share), settle_one(take(c, i, 8), q, left, share)
+        r, s = settle_one(take(c, i, 16), r, left, share), settle_one(take(c, i, 24), s, left, share)
+        put(c, i, 0, p)
+        put(c, i, 8, q)
+        put(c, i, 16, r)
+        put(c, i, 24, s)
+        share = passed[max(k - 1, 0)]
+
+
+@kernel(borrows=True)
+def solve_eight(c, axis, first, stride):
+    """`solve_together` of eight lines."""
+    passed, kept, inflow = axis.passed, axis.kept, axis.inflow
+    last = passed.size - 1
+    p, share = take(c, first, 0), 0.0
+    for k in range(last + 1):
+        p = gather_one(take(c, first, k * stride), p, inflow[k], share)
+        put(c, first, k * stride, p)
+        share = passed[k]
+    share = 0.0
+    for k in range(last, -1, -1):
+        p = settle_one(take(c, first, k * stride), p, kept[k], share)
+        put(c, first, k * stride, p)
+        share = passed[max(k - 1, 0)]
+
+
+@kernel(borrows=True, apart=True)
 def gather(row, before, inflow, passed):
-    """Elimination of one row of voxels, side by side (eq. F8)."""
+    """Elimination of one row of voxels, side by side."""
     for i in range(row.size):
-        row[i] = (row[i] + inflow) + passed * before[i]
+        row[i] = gather_one(row[i], before[i], inflow, passed)
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def settle(row, after, kept, passed):
-    """Substitution of one row of voxels, side by side (eq. F9)."""
+    """Substitution of one row of voxels, side by side."""
     for i in range(row.size):
-        row[i] = kept * row[i] + passed * after[i]
+        row[i] = settle_one(row[i], after[i], kept, passed)
 
 
 @kernel(borrows=True)
-def solve_lines(c, axis, stride, width):
+def solve_few(c, axis, stride, width):
     """Solve ``width`` neighbouring lines along one axis in place; ``c`` begins with their first voxels."""
     passed, kept, inflow = axis.passed, axis.kept, axis.inflow
     n = passed.size
@@ -180,29 +242,105 @@ def solve_lines(c, axis, stride, width):
 
 
 @kernel(borrows=True)
-def solve_rows(rows, axis, tile):
-    """Solve the lines along x of some neighbouring rows, by way of a tile in which they lie side by side."""
-    nx = axis.passed.size
-    lanes = rows.size // nx
-    for x in range(nx):
-        column = tile[x * lanes : (x + 1) * lanes]
-        for lane in range(lanes):
-            column[lane] = rows[lane * nx + x]
-    solve_lines(tile, axis, lanes, lanes)
-    for lane in range(lanes):
-        row = rows[lane * nx : (lane + 1) * nx]
-        for x in range(nx):
-            row[x] = tile[x * lanes + lane]
+def solve_lines(c, axis, stride, width):
+    """`solve_few` of any number of lines, as many together as can be."""
+    together = width // LANES * LANES
+    for first in range(0, together, LANES):
+        solve_together(c, axis, first, stride)
+    while together + EIGHT <= width:
+        solve_eight(c, axis, together, stride)
+        together += EIGHT
+    if together < width:
+        solve_few(c[together:], axis, stride, width - together)
+
+
+@kernel(borrows=True)
+def starts_of(lane, rows, nx):
+    """First voxels of eight rows; where fewer are left, the last one is solved several times."""
+    end = rows - 1
+    return (
+        min(lane, end) * nx, min(lane + 1, end) * nx, min(lane + 2, end) * nx, min(lane + 3, end) * nx,
+        min(lane + 4, end) * nx, min(lane + 5, end) * nx, min(lane + 6, end) * nx, min(lane + 7, end) * nx,
+    )  # fmt: skip
+
+
+@kernel(borrows=True, inline=True)
+def take_eight(array, starts, x):
+    """Eight times eight numbers of an array."""
+    return (
+        take(array, starts[0], x), take(array, starts[1], x), take(array, starts[2], x), take(array, starts[3], x),
+        take(array, starts[4], x), take(array, starts[5], x), take(array, starts[6], x), take(array, starts[7], x),
+    )  # fmt: skip
+
+
+@kernel(borrows=True, inline=True)
+def put_eight(array, starts, x, eights):
+    """Write what `take_eight` takes."""
+    put(array, starts[0], x, eights[0])
+    put(array, starts[1], x, eights[1])
+    put(array, starts[2], x, eights[2])
+    put(array, starts[3], x, eights[3])
+    put(array, starts[4], x, eights[4])
+    put(array, starts[5], x, eights[5])
+    put(array, starts[6], x, eights[6])
+    put(array, starts[7], x, eights[7])
+
+
+@kernel(borrows=True)
+def turn_rows(tile, c, nx, back):
+    """Some neighbouring rows into a tile in which they lie side by side, or back from there.
+
+    Eight rows and eight voxels at a time; the last eight of a row may overlap with those before.
+    """
+    rows = c.size // nx
+    columns = starts_of(0, EIGHT, LANES)
+    for lane in range(0, rows, EIGHT):
+        starts = starts_of(lane, rows, nx)
+        for following in range(0, nx, EIGHT):
+            x = min(following, nx - EIGHT)
+            if back == 1:
+                put_eight(c, starts, x, transposed(take_eight(tile, columns, x * LANES + lane)))
+            else:
+                put_eight(tile, columns, x * LANES + lane, transposed(take_eight(c, starts, x)))
 
 
 # --- phases of a step -----------------------------------------------------------------
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, apart=True)
 def react_voxels(c, loss, gain, dt):
     """Reaction in every voxel given (eq. F5)."""
     for i in range(c.size):
         c[i] = react(c[i], loss[i], gain[i], dt)
+
+
+@kernel(borrows=True)
+def solve_rows(c, axis, tile):
+    """The lines along x of some neighbouring rows, as many as `LANES` at most."""
+    nx = axis.passed.size
+    if nx < EIGHT:
+        for i in range(0, c.size, nx):
+            solve_few(c[i : i + nx], axis, 1, 1)
+        return
+    turn_rows(tile, c, nx, 0)
+    lanes = (c.size // nx + EIGHT - 1) // EIGHT * EIGHT
+    if lanes == LANES:
+        solve_together(tile, axis, 0, LANES)
+    else:
+        for lane in range(0, lanes, EIGHT):
+            solve_eight(tile, axis, lane, LANES)
+    turn_rows(tile, c, nx, 1)
+
+
+@kernel(borrows=True)
+def sweep_plane(c, loss, gain, dt, axes, tile):
+    """Reaction, then diffusion along x and y, of one plane."""
+    nx, ny = axes.x.passed.size, axes.y.passed.size
+    react_voxels(c, loss, gain, dt)
+    for y in range(0, ny, LANES):
+        begin, end = y * nx, min(y + LANES, ny) * nx
+        solve_rows(c[begin:end], axes.x, tile)
+    solve_lines(c, axes.y, nx, nx)
 
 
 @kernel(entry=True)
@@ -223,15 +361,10 @@ def sweep_planes(c, loss, gain, dt, axes, first, last):
         Range of planes; planes share nothing, so threads may take ranges of their own.
     """
     nx, ny = axes.x.passed.size, axes.y.passed.size
-    plane = nx * ny
-    pieces = (ny + LANES - 1) // LANES
-    tile = np.empty(nx * min(ny, LANES))
+    tile = np.empty(nx * LANES)
     for z in range(first, last):
-        values = c[z * plane : (z + 1) * plane]
-        react_voxels(values, loss[z * plane : (z + 1) * plane], gain[z * plane : (z + 1) * plane], dt)
-        for piece in range(pieces):  # of equal size, but for one row
-            solve_rows(values[ny * piece // pieces * nx : ny * (piece + 1) // pieces * nx], axes.x, tile)
-        solve_lines(values, axes.y, nx, nx)
+        begin, end = z * ny * nx, (z + 1) * ny * nx
+        sweep_plane(c[begin:end], loss[begin:end], gain[begin:end], dt, axes, tile)
 
 
 @kernel(entry=True, borrows=True)
@@ -250,4 +383,4 @@ def sweep_columns(c, axes, first, last):
     nx, ny, nz = axes.x.passed.size, axes.y.passed.size, axes.z.passed.size
     block = max(1, COLUMN_VOXELS // (nx * nz))
     for y in range(first, last, block):
-        solve_lines(c[y * nx :], axes.z, nx * ny, (min(y + block, last) - y) * nx)
+        solve_few(c[y * nx :], axes.z, nx * ny, (min(y + block, last) - y) * nx)
