@@ -382,10 +382,10 @@ def correct_plane(at, coarser, z, mixed):
 def planes_of(margin, begin, end, nz, seam):
     """First plane, and the one after the last, of a phase that needs ``margin`` more planes done by earlier phases.
 
-    A piece from ``begin`` to ``end`` leaves the margin to the seam with its neighbour, which is that of ``begin``.
+    A piece from ``begin`` to ``end`` leaves the margin to the seams with its neighbours; the one at ``end`` is its own.
     """
     if seam:
-        return begin - margin, min(begin + margin, nz)
+        return end - margin, min(end + margin, nz)
     return begin + margin if begin > 0 else 0, end - margin if end < nz else nz
 
 
@@ -426,7 +426,7 @@ def traverse(c, h, level, way, seam, first, last):
     """
     at, coarser = open_level(c, h, level), open_coarser(h, min(level, h.shape.shape[0] - 2))
     begin, end = SLAB * first, min(SLAB * last, at.nz)
-    if seam == 1 and begin == 0:
+    if seam == 1 and end == at.nz:
         return
     lead = 1 if way == UP else 0
     ranges = (
