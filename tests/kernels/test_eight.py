@@ -14,6 +14,7 @@ from tumorsim.kernels import _eight, _jit
 from tumorsim.kernels._eight import (
     every_other,
     from_east,
+    from_lane,
     from_west,
     pair_sums,
     put,
@@ -27,7 +28,7 @@ from tumorsim.kernels._eight import (
 SPECIAL = np.array(
     [0.0, -0.0, 1.0, -2.5, np.inf, -np.inf, np.nan, 5e-324, 1e308, 0.1, 3.0, -1e-300, 7.0, 0.3, 2.0, -9.0]
 )
-RESULTS = 21
+RESULTS = 24
 
 
 def law(a, b):
@@ -52,6 +53,8 @@ def all_of(out, x, first):
     put(out, 80, 0, one)
     put(out, 80, 8, two)
     put(out, 96, 0, law(a, b))
+    for lane in range(3):
+        put(out, 168, 8 * lane, from_lane(4 * lane, a, b))
     lines = transposed((a, b, one, two, b, a, two, one))
     for k in range(8):
         put(out, 104, 8 * k, lines[k])
@@ -67,6 +70,7 @@ def numbers(out, x, first):
         [0.0, *a[:7]], [*a[1:], 0.0], pairs[:, 0] + pairs[:, 1], both[:8], both[8:],
         [law(*pair) for pair in zip(a, b, strict=True)],
         np.stack([a, b, both[:8], both[8:], b, a, both[8:], both[:8]]).T.ravel(),
+        a, [*b[:4], *a[4:]], b,
     ]  # fmt: skip
     out[:] = np.concatenate(rows)
 

@@ -54,6 +54,11 @@ def every_other(odd: Any, eight: Any, rest: Any) -> Any:
     return found
 
 
+def from_lane(lane: Any, eight: Any, rest: Any) -> Any:
+    """Of ``eight`` from its number ``lane`` on, of ``rest`` before."""
+    return np.where(np.arange(WIDTH) >= lane, eight, rest)
+
+
 def from_west(eight: Any) -> Any:
     """Western neighbours of eight at the beginning of a row: there is none of the first, a zero stands for it."""
     return np.concatenate([[0.0], eight[:-1]])
@@ -192,6 +197,21 @@ if not config.DISABLE_JIT:
             eight, rest = (builder.bitcast(value, bits) for value in arguments[1:])
             found = builder.xor(rest, builder.and_(builder.xor(eight, rest), mask))
             return builder.bitcast(found, ROW)
+
+        return EIGHT(types.int64, EIGHT, EIGHT), emit
+
+    @intrinsic
+    def from_lane(_typing: Any, _lane: Any, _eight: Any, _rest: Any) -> Any:
+        """A comparison and a choice."""
+
+        def emit(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            lane, eight, rest = arguments
+            lanes = ir.VectorType(lane.type, WIDTH)
+            one = builder.insert_element(ir.Constant(lanes, ir.Undefined), lane, ir.Constant(ir.IntType(32), 0))
+            mask = builder.icmp_signed(
+                ">=", ir.Constant(lanes, [*range(WIDTH)]), builder.shuffle_vector(one, one, chosen([0] * WIDTH))
+            )
+            return builder.select(mask, eight, rest)
 
         return EIGHT(types.int64, EIGHT, EIGHT), emit
 

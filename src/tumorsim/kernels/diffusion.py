@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorsim.kernels._eight import put, take, transposed
+from tumorsim.kernels._eight import from_lane, put, take, transposed
 from tumorsim.kernels._jit import kernel
 from tumorsim.kernels.growth import positive_part
 
@@ -195,19 +195,21 @@ def solve_together(c, axis, first, stride):
 
 
 @kernel(borrows=True)
-def solve_eight(c, axis, first, stride):
-    """`solve_together` of eight lines."""
+def solve_eight(c, axis, first, stride, lane):
+    """`solve_together` of eight lines, of which those before ``lane`` are solved already and stay as they are."""
     passed, kept, inflow = axis.passed, axis.kept, axis.inflow
     last = passed.size - 1
     p, share = take(c, first, 0), 0.0
     for k in range(last + 1):
-        p = gather_one(take(c, first, k * stride), p, inflow[k], share)
-        put(c, first, k * stride, p)
+        own = take(c, first, k * stride)
+        p = gather_one(own, p, inflow[k], share)
+        put(c, first, k * stride, from_lane(lane, p, own))
         share = passed[k]
     share = 0.0
     for k in range(last, -1, -1):
-        p = settle_one(take(c, first, k * stride), p, kept[k], share)
-        put(c, first, k * stride, p)
+        own = take(c, first, k * stride)
+        p = settle_one(own, p, kept[k], share)
+        put(c, first, k * stride, from_lane(lane, p, own))
         share = passed[max(k - 1, 0)]
 
 
@@ -244,14 +246,15 @@ def solve_few(c, axis, stride, width):
 @kernel(borrows=True)
 def solve_lines(c, axis, stride, width):
     """`solve_few` of any number of lines, as many together as can be."""
+    if width < EIGHT:
+        solve_few(c, axis, stride, width)
+        return
     together = width // LANES * LANES
     for first in range(0, together, LANES):
         solve_together(c, axis, first, stride)
-    while together + EIGHT <= width:
-        solve_eight(c, axis, together, stride)
-        together += EIGHT
-    if together < width:
-        solve_few(c[together:], axis, stride, width - together)
+    for following in range(together, width, EIGHT):
+        first = min(following, width - EIGHT)
+        solve_eight(c, axis, first, stride, following - first)
 
 
 @kernel(borrows=True)
@@ -328,7 +331,7 @@ def solve_rows(c, axis, tile):
         solve_together(tile, axis, 0, LANES)
     else:
         for lane in range(0, lanes, EIGHT):
-            solve_eight(tile, axis, lane, LANES)
+            solve_eight(tile, axis, lane, LANES, 0)
     turn_rows(tile, c, nx, 1)
 
 
