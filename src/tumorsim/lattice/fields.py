@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 Face = float | None
 
 FACE_CONDUCTANCE = 2.0  # half a spacing lies between a voxel's centre and its face
-SHARED_LEVEL = 60_000  # voxels of a coarse level from which on threads share it
+SHARED_LEVEL = 60_000  # voxels of a level from which on threads share it: a pass over fewer takes 0.1 ms
 TOLERANCE = 1e-6
 CYCLES_AT_MOST = 60
 CYCLE_LEAVES = 0.3  # share of the residual that a cycle leaves on a cube with vessels, at most 0.2 to 0.4
@@ -84,6 +84,11 @@ class Lattice:
 NO_FLUX = Walls()
 
 
+def shared(voxels: int) -> int:
+    """Size of the work as a crew is told it: none where handing it over takes longer than doing it."""
+    return voxels if voxels >= SHARED_LEVEL else 0
+
+
 def slabs(planes: int) -> int:
     """Number of slabs in which a level is shared out; the last may be thinner."""
     return -(-planes // multigrid.SLAB)
@@ -125,7 +130,7 @@ class Diffusion:
         """
         lattice = self.lattice
         lattice.check(c=c, loss=loss, gain=gain)
-        size = lattice.voxels
+        size = shared(lattice.voxels)
         crew.run(diffusion.sweep_planes, lattice.nz, c, loss, gain, self.time_step, self.axes, voxels=size)
         crew.run(diffusion.sweep_columns, lattice.ny, c, self.axes, voxels=size)
 
@@ -266,7 +271,7 @@ class SteadyField:
     def _linearise(self, c: Floats, tissue: Tissue, crew: Crew) -> float:
         """Coefficients about ``c`` on every level; what is left of the balance against all supply."""
         h, n = self.hierarchy, self.lattice.voxels
-        crew.run(steady.linearise, int(h.shape[1, 2]), c, h, tissue, self._norms, voxels=n)
+        crew.run(steady.linearise, int(h.shape[1, 2]), c, h, tissue, self._norms, voxels=shared(n))
         for level in range(1, self._shared):
             crew.run(steady.coarsen, int(h.shape[level + 1, 2]), h, level, voxels=n >> 3 * level)
         steady.coarsen_below(h, self._shared)
@@ -289,6 +294,6 @@ class SteadyField:
 
     def _pass(self, c: Floats, level: int, way: int, crew: Crew) -> None:
         h = self.hierarchy
-        pieces, voxels = slabs(int(h.shape[level, 2])), int(h.shape[level].prod())
+        pieces, voxels = slabs(int(h.shape[level, 2])), shared(int(h.shape[level].prod()))
         for seam in (0, 1):
             crew.run(multigrid.traverse, pieces, c, h, level, way, seam, voxels=voxels)
