@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.figure import Figure
 from benchmarks.timing import in_turn, ratio, spread
-from tumorsim.experiment import Task, tasks_of
+from tumorsim.experiment import Experiment, Task, tasks_of
 from tumorsim.kernels import lattice
 from tumorsim.lattice.crew import ALONE, Crew
 from tumorsim.lattice.state import LYMPHOCYTE_TYPES, arrays_of, size_of
@@ -40,11 +40,15 @@ PHASES = {
 WARM_STEPS = 6  # a first solve of the fields and its echo in the vessels are no everyday work
 
 
-def task_of(side: int, cell_fraction: float | None = None) -> Task:
+def study_of(side: int, cell_fraction: float | None = None) -> Experiment:
     """The study on a cube of ``side`` voxels, and so many of them with a cell."""
     filled = () if cell_fraction is None else (f"start.cell_fraction={cell_fraction}",)
-    study = load_spatial(STUDY, (f"lattice.extent={side * SPACING} um", *filled))
-    return next(iter(tasks_of(experiment_of(study))))
+    return experiment_of(load_spatial(STUDY, (f"lattice.extent={side * SPACING} um", *filled)))
+
+
+def task_of(side: int, cell_fraction: float | None = None) -> Task:
+    """The first lattice of `study_of`."""
+    return next(iter(tasks_of(study_of(side, cell_fraction))))
 
 
 class WatchedCrew(Crew):

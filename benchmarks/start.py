@@ -32,16 +32,22 @@ def stopwatch() -> dict[str, float]:
         nonlocal begun
         times[name], begun = time.perf_counter() - begun, time.perf_counter()
 
-    from benchmarks.lattice import bring_in, task_of
+    from benchmarks.lattice import bring_in, study_of, task_of
     from benchmarks.patient import study
+    from tumorsim.common_api import default_threads
+    from tumorsim.compiling import is_cold
+    from tumorsim.experiment import LATTICE
+    from tumorsim.experiment import warm_up as warm_up_lattice
     from tumorsim.lattice.crew import Crew
     from tumorsim.models.spatial import SpatialModel
     from tumorsim.trial import warm_up
 
-    work, task = study(1), task_of(SIDE)
+    work, task, cores = study(1), task_of(SIDE), default_threads()
     lap("load")
-    warm_up(work)
+    warm_up(work, cores)
     lap("patient")
+    if is_cold(LATTICE):  # as `run_experiment` does
+        warm_up_lattice(study_of(SIDE), cores)
     with Crew(1) as crew:
         model = SpatialModel(task.plan, task.doses, task.seed, crew)
         bring_in(model, EFFECTORS)

@@ -31,10 +31,12 @@ def compile_patient_model() -> None:
 
 
 def compile_lattice() -> None:
-    from lattice_examples import busy_task
-    from tumorsim.experiment import run_lattice
+    from lattice_examples import BUSY
+    from tumorsim.experiment import warm_up
+    from tumorsim.spatial_api import experiment_of
+    from tumorsim.spatial_scenario import load_spatial
 
-    run_lattice(busy_task())
+    warm_up(experiment_of(load_spatial(BUSY)))
 
 
 # One a worker. The cache on disk is shared, but two processes that begin together compile everything twice.

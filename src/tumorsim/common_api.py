@@ -64,13 +64,6 @@ def default_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def compiled(entry: str) -> bool:
-    """Whether the compiled kernel ``entry`` of this version lies in the cache."""
-    from tumorsim.kernels._jit import cache_directory
-
-    return any(cache_directory().rglob(f"*{entry}*.nbc"))
-
-
 def as_scenario(
     source: str | Path | S, kind: type[S], load: Callable[..., S], overrides: Sequence[str], **numbers: int | None
 ) -> S:

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tumorsim.compiling import helped, is_cold
 from tumorsim.executor import Executor, open_executor
 from tumorsim.interventions.base import Intervention, Recipients
 from tumorsim.interventions.events import Roster, build_events, roster_of
@@ -39,6 +40,7 @@ from tumorsim.steps import new_steps, open_steps
 from tumorsim.store.checkpoint import read_checkpoint, write_checkpoint
 
 MEMORY = "memory_cd8"
+LATTICE = "lattice"  # all kernels that a spatial study calls
 RESERVE = 0.9  # liver reserve of the body; nothing on the lattice depends on it
 SMALL = 8  # voxels a side of the lattice on which kernels are compiled
 _ROUNDING = 1e-6  # of a step: days of the series and of snapshots fall on steps
@@ -224,6 +226,8 @@ def run_experiment(
     lattices = len(study.arms) * study.design.replicates
     workers = min(threads, lattices)
     tasks = list(tasks_of(study, folder, identity, max(1, threads // workers)))
+    if workers > 1 or is_cold(LATTICE):
+        warm_up(study, threads)
     total, done = lattices * study.design.steps, 0
     found: dict[tuple[int, int], Arrays] = {}
     if workers == 1:
@@ -232,18 +236,24 @@ def run_experiment(
             found[task.arm, task.replicate] = _named(task, study, tell)
             done += study.design.steps
     else:
-        warm_up(study)
         with open_executor("processes", workers) as executor:
             for task, arrays in _run_on(executor, tasks, study, progress):
                 found[task.arm, task.replicate] = arrays
     return _collect(study, found)
 
 
-def warm_up(study: Experiment) -> None:
+def warm_up(study: Experiment, threads: int = 1) -> None:
     """Compile the kernels, or load them from the cache, on a lattice of a few voxels with everything in it.
 
-    Done before worker processes start: each of them would compile the same.
+    Done before worker processes start: each of them would compile the same. With more than one thread a second process
+    compiles half of them.
     """
+    work = partial(_first_steps, study)
+    with helped(LATTICE, work, threads):
+        work()
+
+
+def _first_steps(study: Experiment) -> None:
     roster = roster_of([arm.treatments for arm in study.arms])
     plan = plan_of(study, roster)
     depth = 1 if plan.shape[0] == 1 else SMALL

@@ -13,7 +13,6 @@ from tumorsim.common_api import (
     OpenedResult,
     Progress,
     as_scenario,
-    compiled,
     default_threads,
     identity_of,
     made_with,
@@ -140,11 +139,12 @@ def simulate_spatial(
     folder
         Where checkpoints lie; None keeps none.
     """
-    from tumorsim.experiment import run_experiment
+    from tumorsim.compiling import is_cold, said
+    from tumorsim.experiment import LATTICE, run_experiment
 
-    if notify is not None and not compiled("settle_cells"):
-        notify("compiling the kernels of the lattice, once for this version: about a minute")
     study, cores = experiment_of(scenario), threads or default_threads()
+    if notify is not None and is_cold(LATTICE):
+        notify(said(" of the lattice", cores))
     return run_experiment(study, threads=cores, folder=folder, identity=identity_of(scenario), progress=progress)
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tumorsim.cohort import VirtualPatients, draw, individual
 from tumorsim.cohort.assignment import meant_for_treatment
 from tumorsim.cohort.covariates import Floats, Ints
+from tumorsim.compiling import helped
 from tumorsim.interventions.base import Intervention, Recipients, Rows
 from tumorsim.interventions.events import EventTable, Roster, build_events, merge, roster_of, stop_rules
 from tumorsim.kernels import layout, random
@@ -37,6 +38,7 @@ from tumorsim.variables import VARIABLES, VISITS, TrialData
 # keeps every state of 8 patients within 2.4e-6 of the exact solution (docs/numerics/integrator.md)
 RELATIVE_TOLERANCE = 3e-7
 MAX_STEPS = 200_000
+TRIAL = "trial"  # all kernels that simulate patients
 MEASURED_AT_VISITS = tuple(v.name for v in VISITS if v.dtype.kind == "f")
 
 
@@ -389,8 +391,13 @@ def failures_text(data: TrialData) -> str:
     return f"{count} integrations failed. " + "; ".join(lines) + f". {advice}"
 
 
-def warm_up(study: Study) -> float:
-    """Compile the kernels, or load them from the cache, on one patient; returns the seconds it took."""
+def warm_up(study: Study, threads: int = 1) -> float:
+    """Compile the kernels, or load them from the cache, on one patient; returns the seconds it took.
+
+    With more than one thread a second process compiles half of them.
+    """
     start = clock.perf_counter()
-    run_trial(study, numbers=np.zeros(1, np.int64))
+    work = partial(run_trial, study, numbers=np.zeros(1, np.int64))
+    with helped(TRIAL, work, threads):
+        work()
     return clock.perf_counter() - start

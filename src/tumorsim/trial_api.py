@@ -13,7 +13,6 @@ from tumorsim.common_api import (
     OpenedResult,
     Progress,
     as_scenario,
-    compiled,
     default_threads,
     identity_of,
     made_with,
@@ -154,16 +153,16 @@ def simulate_trial(
     """Simulate a trial in memory; parameters as in `tumorsim.api.simulate`."""
     from tumorsim.trial import failures_text, run_trial
 
-    study = study_of(scenario)
-    prepare(study, notify)
-    data = run_trial(study, threads=threads or default_threads(), progress=progress)
+    study, cores = study_of(scenario), threads or default_threads()
+    prepare(study, notify, cores)
+    data = run_trial(study, threads=cores, progress=progress)
     trouble = failures_text(data)
     if trouble and notify is not None:
         notify(trouble)
     return data
 
 
-def prepare(study: Study, notify: Notify | None = None) -> None:
+def prepare(study: Study, notify: Notify | None = None, threads: int = 1) -> None:
     """Compile the kernels, or load them from the cache, before anything is timed.
 
     Parameters
@@ -172,12 +171,15 @@ def prepare(study: Study, notify: Notify | None = None) -> None:
         Any of those that will be simulated.
     notify
         Called with a line of text when there is something to compile.
+    threads
+        With more than one a second process helps to compile.
     """
-    if notify is not None and not compiled("simulate_batch"):
-        notify("compiling the kernels, once for this version: about half a minute")
-    from tumorsim.trial import warm_up
+    from tumorsim.compiling import is_cold, said
+    from tumorsim.trial import TRIAL, warm_up
 
-    warm_up(study)
+    if notify is not None and is_cold(TRIAL):
+        notify(said("", threads))
+    warm_up(study, threads)
 
 
 def run_study(
@@ -239,7 +241,7 @@ def _simulate_blocks(
     from tumorsim.trial import failures_text
 
     study = study_of(scenario)
-    prepare(study, notify)
+    prepare(study, notify, threads)
     data = run_blocks(
         study, folder, size, threads=threads, identity=identity_of(scenario), progress=progress, notify=notify
     )
@@ -263,6 +265,6 @@ def replay_study(
     held = store.read(path)
     scenario = read_resolved(held.scenario_text)
     study = study_of(scenario)
-    prepare(study, notify)
+    prepare(study, notify, threads or default_threads())
     blocks = simulated_blocks(study, _block_size(scenario, None), threads or default_threads(), progress)
     return told_apart(held, store.compare_blocks(held.data, blocks))

@@ -281,7 +281,7 @@ def _rival(work: Work, k: int, rival: Rival, latent: FloatArray) -> dict[str, An
 def _warm_up(work: Work) -> None:
     """Compile, or load from the cache, before anything is timed."""
     values = work.objective.values(work.objective.start())
-    prepare(study_of(work.objective.scenario(0, values, 20, 1)), work.notify)
+    prepare(study_of(work.objective.scenario(0, values, 20, 1)), work.notify, work.threads)
     work.log.start_clock()
 
 

@@ -81,7 +81,7 @@ import numpy as np  # noqa: E402
 from llvmlite import binding as llvm  # type: ignore[import-untyped] # noqa: E402
 from llvmlite import ir  # noqa: E402
 from numba.core import cgutils, types  # noqa: E402
-from numba.core.caching import FunctionCache  # noqa: E402
+from numba.core.caching import FunctionCache, IndexDataCacheFile  # noqa: E402
 from numba.core.codegen import JITCodeLibrary  # noqa: E402
 from numba.core.compiler import Compiler  # noqa: E402
 from numba.core.compiler_lock import global_compiler_lock  # noqa: E402
@@ -101,9 +101,20 @@ def wide_product(a: Any, b: Any) -> Any:
     return np.uint64((int(a) * int(b)) >> 64), a * b
 
 
+def intrinsic_of(plain: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
+    """Decorator of an intrinsic that Python can call as well: then it is ``plain``."""
+
+    def decorate(typing: Callable[..., Any]) -> Any:
+        made = intrinsic(typing)
+        made.__class__ = type("Intrinsic", (type(made),), {"__call__": staticmethod(plain)})
+        return made
+
+    return decorate
+
+
 if not numba.config.DISABLE_JIT:
 
-    @intrinsic
+    @intrinsic_of(wide_product)
     def wide_product(_typing: Any, _a: Any, _b: Any) -> Any:
         """One instruction of the processor; from 32-bit halves, as Numba alone can state it, it is a dozen."""
 
@@ -130,7 +141,7 @@ def as_double(bits: Any) -> Any:
 
 if not numba.config.DISABLE_JIT:
 
-    @intrinsic
+    @intrinsic_of(as_bits)
     def as_bits(_typing: Any, _x: Any) -> Any:
         """No instruction at all; Numba's own view of a scalar is not taken side by side."""
 
@@ -139,7 +150,7 @@ if not numba.config.DISABLE_JIT:
 
         return types.int64(types.float64), emit
 
-    @intrinsic
+    @intrinsic_of(as_double)
     def as_double(_typing: Any, _bits: Any) -> Any:
         """No instruction at all."""
 
@@ -157,7 +168,7 @@ def take_one(counter: Any) -> Any:
 
 if not numba.config.DISABLE_JIT:
 
-    @intrinsic
+    @intrinsic_of(take_one)
     def take_one(_typing: Any, counter: Any) -> Any:
         """In one instruction, so that threads never get the same number."""
 
@@ -234,10 +245,29 @@ if not numba.config.DISABLE_JIT and llvm.llvm_version_info[0] >= 20:  # the firs
 
 
 class KernelCache(FunctionCache):  # type: ignore[misc] # numba has no types
-    """Numba's cache, in which a truncated file is no more than a missing one."""
+    """Numba's cache, in which a truncated file is no more than a missing one, and every signature has its own files.
+
+    Numba numbers the signatures of a function. Two processes that compile at once may give two of them one number,
+    and one would be loaded in place of the other.
+    """
+
+    def _look_at(self, signature: Any) -> None:
+        """Turn to the files of a signature. Numba's lock on compilation is held."""
+        own = hashlib.sha256(str(signature).encode()).hexdigest()[:16]
+        self._cache_file = IndexDataCacheFile(
+            cache_path=self._cache_path,
+            filename_base=f"{self._impl.filename_base}-{own}",
+            source_stamp=self._impl.locator.get_source_stamp(),
+        )
+
+    def save_overload(self, signature: Any, compiled: Any) -> None:
+        """Save compiled code."""
+        self._look_at(signature)
+        super().save_overload(signature, compiled)
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """Load compiled code; None, and an empty index, when what lies there cannot be read."""
+        self._look_at(signature)
         try:
             return super().load_overload(signature, target)
         except Exception:  # whatever unpickling a broken file raises
@@ -402,6 +432,10 @@ class InnerKernel(Kernel):
         return self._from_python(*arguments)
 
 
+KERNELS: list[Kernel] = []
+"""All that were made, in the order in which their modules were imported."""
+
+
 def generated(name: str, text: str, **known: Any) -> Any:
     """Compile a small function from its ``text``, which knows the names ``known``; made part of its callers."""
     space = dict(known)
@@ -412,6 +446,7 @@ def generated(name: str, text: str, **known: Any) -> Any:
         space[name]
     )
     compiled.__class__ = InnerKernel
+    KERNELS.append(compiled)
     return compiled
 
 
@@ -458,6 +493,7 @@ def kernel(
     compiled = numba.njit(_nrt=not borrows, forceinline=inline, **options)(function)
     compiled._cache = KernelCache(function) if entry or not KNOWN else InnerCache(function)
     compiled.__class__ = Kernel if entry else InnerKernel
+    KERNELS.append(compiled)
     return compiled
 
 

@@ -13,17 +13,18 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from numba.core import base, event, ir, itanium_mangler, targetconfig, transforms
+from numba.core import base, event, imputils, ir, itanium_mangler, targetconfig, transforms
 from numba.core.base import BaseContext
 from numba.core.codegen import CPUCodeLibrary
 from numba.core.postproc import PostProcessor, VariableLifetime
 from numba.core.targetconfig import TargetConfig
 from numba.core.types.functions import BaseFunction
+from numba.core.typing import templates
 
 Answers = dict[Any, tuple[Any, Any]]
 _answers: dict[int, tuple[BaseFunction, Answers]] = {}  # the function is kept, so that its number stays its own
 _options: list[dict[str, Any]] = []
-_refreshed: dict[int, int] = {}
+_refreshed: dict[int, tuple[int, ...]] = {}
 _call_type, _refresh, _same = BaseFunction.get_call_type, BaseContext.refresh, TargetConfig.__eq__
 _start, _end, _list = event.start_event, event.end_event, ir.Inst._rec_list_vars
 _process = PostProcessor.run
@@ -51,11 +52,18 @@ def call_type(self: Any, context: Any, args: Any, kws: Any) -> Any:
     return signature
 
 
+def declared() -> tuple[int, ...]:
+    """How much there is to be known: modules declare when they are imported, intrinsics when they are first called."""
+    code, kinds = imputils.builtin_registry, templates.builtin_registry
+    lists = code.functions, code.getattrs, code.setattrs, code.casts, code.constants
+    return len(sys.modules), *map(len, lists), *map(len, (kinds.functions, kinds.attributes, kinds.globals))
+
+
 def refresh(self: BaseContext) -> None:
-    """Look for what was declared; modules declare, and nobody else, so that without a new one there is nothing."""
-    if _refreshed.get(id(self)) != len(sys.modules):
+    """Look for what was declared, unless nothing was since the last time."""
+    if _refreshed.get(id(self)) != declared():
         _refresh(self)
-        _refreshed[id(self)] = len(sys.modules)
+        _refreshed[id(self)] = declared()
 
 
 def same(self: TargetConfig, other: Any) -> Any:

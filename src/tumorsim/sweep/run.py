@@ -246,20 +246,22 @@ def _rows(
     from tumorsim.common_api import default_threads
 
     count = min(workers or default_threads(), len(missing))
-    say_compiling(made, say)
-    warm_up(made.base)
+    say_compiling(made, say, count)
+    warm_up(made.base, count)
     runs = Runs.of(made.base, made.read_outputs)
     with open_executor(cluster or "processes", count) as executor:
         size = min(batch, MAX_BATCH) if batch else batch_size(made, len(missing), executor.workers)
         yield from _outcomes(executor, runs, list(batches(missing, size)), partial(_asked, made, points))
 
 
-def say_compiling(made: Sweep, say: Notify) -> None:
+def say_compiling(made: Sweep, say: Notify, threads: int) -> None:
     """One line before a wait, if there is anything to compile."""
-    from tumorsim.common_api import compiled
+    from tumorsim.compiling import is_cold, said
+    from tumorsim.experiment import LATTICE
+    from tumorsim.trial import TRIAL
 
-    if not compiled("settle_cells" if made.base.spatial else "simulate_batch"):
-        say("compiling the kernels, once for this version: up to a minute")
+    if is_cold(LATTICE if made.base.spatial else TRIAL):
+        say(said("", threads))
 
 
 def _outcomes(

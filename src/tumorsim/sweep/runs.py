@@ -145,19 +145,19 @@ def _run(base: Base, outputs: Sequence[Output], asked: Asked) -> Row:
     return Row(asked.number, tuple(of_trial(data, outputs, study.seed)), remark=failures_text(data))
 
 
-def warm_up(base: Base) -> None:
+def warm_up(base: Base, threads: int = 1) -> None:
     """Compile the kernels, or load them, before workers start: each of them would compile the same."""
     study = base.study
     if isinstance(study, SpatialScenario):
         from tumorsim.experiment import warm_up as warm
         from tumorsim.spatial_api import experiment_of
 
-        warm(experiment_of(study))
+        warm(experiment_of(study), threads)
     else:
         from tumorsim.trial import warm_up as warm_trial
         from tumorsim.trial_api import study_of
 
-        warm_trial(study_of(study))
+        warm_trial(study_of(study), threads)
 
 
 def identity_of(parts: Sequence[Any]) -> str:
