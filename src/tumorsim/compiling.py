@@ -99,7 +99,8 @@ def help_out(work: bytes) -> None:
     """Compile the kernels of some pickled work, the last ones first: what the other process runs."""
     threading.Thread(target=_end_with_the_first, daemon=True).start()
     for kernel, types in calls_of(pickle.loads(work)):
-        kernel.compile(types)
+        with suppress(Exception):  # what are arrays in Python are eights to the compiler, and not all fits both
+            kernel.compile(types)
 
 
 def _end_with_the_first() -> None:

@@ -7,16 +7,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from short_walk import draw, fail_elsewhere
 
+from lattice_examples import BUSY
 from tumorsim import compiling
+from tumorsim.experiment import _first_steps
 from tumorsim.kernels import _jit
 from tumorsim.kernels._ahead import calls_of
 from tumorsim.kernels._jit import as_bits, as_double, take_one, wide_product
+from tumorsim.spatial_api import experiment_of
+from tumorsim.spatial_scenario import load_spatial
 
 FOLDER = Path(__file__).parent
 
@@ -84,6 +89,20 @@ def test_intrinsics_can_be_called_from_python() -> None:
     assert as_double(as_bits(1.5)) == 1.5
     assert [int(word) for word in wide_product(1 << 63, 2)] == [1, 1 << 64]
     assert take_one(np.array([5])) == 5
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_the_walk_through_a_lattice_sees_its_phases() -> None:
+    seen = {call.__name__ for call, _ in calls_of(partial(_first_steps, experiment_of(load_spatial(BUSY))))}
+    assert seen >= {
+        "uniforms",
+        "linearise",
+        "cycle_below",
+        "advance_body",
+        "decide_cells",
+        "settle_sprouts",
+        "embolise",
+    }
 
 
 @pytest.fixture

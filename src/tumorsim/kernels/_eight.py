@@ -16,9 +16,9 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import cgutils, config, types
 from numba.core.datamodel import models
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, register_model
+from numba.extending import lower_builtin, register_model
 
-import tumorsim.kernels._jit  # noqa: F401 # before anything is compiled: it says how
+from tumorsim.kernels._jit import intrinsic_of
 
 WIDTH = 8
 ROW = ir.VectorType(ir.DoubleType(), WIDTH)
@@ -166,7 +166,7 @@ if not config.DISABLE_JIT:
     _arithmetic(operator.mul, "fmul")
     _arithmetic(operator.truediv, "fdiv")
 
-    @intrinsic
+    @intrinsic_of(take)
     def take(_typing: Any, array: Any, _first: Any, _x: Any) -> Any:
         """One load."""
 
@@ -175,7 +175,7 @@ if not config.DISABLE_JIT:
 
         return EIGHT(array, types.int64, types.int64), emit
 
-    @intrinsic
+    @intrinsic_of(put)
     def put(_typing: Any, array: Any, _first: Any, _x: Any, _eight: Any) -> Any:
         """One store."""
 
@@ -185,7 +185,7 @@ if not config.DISABLE_JIT:
 
         return types.none(array, types.int64, types.int64, EIGHT), emit
 
-    @intrinsic
+    @intrinsic_of(every_other)
     def every_other(_typing: Any, _odd: Any, _eight: Any, _rest: Any) -> Any:
         """Bits of the one and of the other: the compiler would make of a choice a store that leaves gaps, and waits."""
 
@@ -200,7 +200,7 @@ if not config.DISABLE_JIT:
 
         return EIGHT(types.int64, EIGHT, EIGHT), emit
 
-    @intrinsic
+    @intrinsic_of(from_lane)
     def from_lane(_typing: Any, _lane: Any, _eight: Any, _rest: Any) -> Any:
         """A comparison and a choice."""
 
@@ -215,7 +215,7 @@ if not config.DISABLE_JIT:
 
         return EIGHT(types.int64, EIGHT, EIGHT), emit
 
-    def _shuffled(places: list[int]) -> Any:
+    def _shuffled(plain: Any, places: list[int]) -> Any:
         """An intrinsic that puts numbers of an eight, and a zero, in other places."""
 
         def shuffle(_typing: Any, _eight: Any) -> Any:
@@ -225,12 +225,12 @@ if not config.DISABLE_JIT:
 
             return EIGHT(EIGHT), emit
 
-        return intrinsic(shuffle)
+        return intrinsic_of(plain)(shuffle)
 
-    from_west = _shuffled([WIDTH, *range(WIDTH - 1)])
-    from_east = _shuffled([*range(1, WIDTH), WIDTH])
+    from_west = _shuffled(from_west, [WIDTH, *range(WIDTH - 1)])
+    from_east = _shuffled(from_east, [*range(1, WIDTH), WIDTH])
 
-    @intrinsic
+    @intrinsic_of(where_positive)
     def where_positive(_typing: Any, sign: Any, eight: Any, rest: Any) -> Any:
         """A comparison and a choice."""
 
@@ -240,7 +240,7 @@ if not config.DISABLE_JIT:
 
         return EIGHT(sign, eight, rest), emit
 
-    @intrinsic
+    @intrinsic_of(quotient)
     def quotient(_typing: Any, above: Any, below: Any) -> Any:
         """One division; infinite, or no number, over zero."""
 
@@ -249,7 +249,7 @@ if not config.DISABLE_JIT:
 
         return EIGHT(above, below), emit
 
-    @intrinsic
+    @intrinsic_of(pair_sums)
     def pair_sums(_typing: Any, _low: Any, _high: Any) -> Any:
         """Two shuffles and a sum."""
 
@@ -259,7 +259,7 @@ if not config.DISABLE_JIT:
 
         return EIGHT(EIGHT, EIGHT), emit
 
-    @intrinsic
+    @intrinsic_of(zipped)
     def zipped(_typing: Any, _even: Any, _odd: Any) -> Any:
         """Two shuffles."""
 
@@ -275,7 +275,7 @@ if not config.DISABLE_JIT:
 
         return types.UniTuple(EIGHT, 2)(EIGHT, EIGHT), emit  # type: ignore[attr-defined] # made at import
 
-    @intrinsic
+    @intrinsic_of(transposed)
     def transposed(_typing: Any, rows: Any) -> Any:
         """Three rounds of shuffles: of neighbours, of pairs, of fours."""
 

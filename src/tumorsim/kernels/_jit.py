@@ -212,7 +212,7 @@ packed: Any = packed_one_by_one
 
 if not numba.config.DISABLE_JIT and llvm.llvm_version_info[0] >= 20:  # the first with `vector.compress`
 
-    @intrinsic
+    @intrinsic_of(packed_one_by_one)
     def packed(_typing: Any, row: Any, _low: Any, _high: Any, _at: Any, found: Any, _number: Any) -> Any:
         """All sixteen at a time and without a branch, in one instruction where the processor has it."""
 
