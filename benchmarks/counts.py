@@ -35,11 +35,14 @@ class Count:
 # counted, since it can be worked out once ---------------------------------------------------------------------------
 DISPOSE = 18  # level 1, exchange 3, saturable 3, clearance after the first dose 7 and times the level 1, sums 3
 CIRCULATE = 14  # inflow 5, blood 2, lung 1, liver 3, rest 3
-EFFECTS = 41  # concentration 3, five Emax laws 3 each, combining them 17, complements 6
+EFFECTS = 35  # concentration 3, five Emax laws 3 each, combining them 17
 SUPPLY = 26 + 3  # cells 4, density 3, perfusion 7, oxygen 2, VEGF 9, volume 1; cells once more 3
-KILLING = 76  # cells 3, recruiting 9, permitted and access 16, moving and tiring 14, reached 7, clones 25, T cells 2
-# births 13, crowding 2, losses 8, switching and escape 15, clones 26, the dead 9, vessels 34, small 4, sums 2
-GROWTH = 113
+# cells 3, recruiting 9, permitted and access 16, moving and tiring 14, effects of drugs 6, reached 7, clones 25,
+# T cells 2
+KILLING = 82
+# effects of drugs 6, births 13, crowding 2, losses 8, switching and escape 15, clones 26, the dead 9, vessels 34,
+# small 4, sums 3
+GROWTH = 120
 LESION = SUPPLY + KILLING + GROWTH
 BODY = 38  # helpers 2, memory 12, reserve 3, hazard of liver 4 and what explains it 8, others 9
 LAWS = DISPOSE + CIRCULATE + EFFECTS + LESION + BODY

@@ -37,7 +37,7 @@ def bench(study: Study, arm: int, numbers: np.ndarray, extra: list[tuple[float, 
 def absolute_tolerances(p: Patient) -> np.ndarray:
     """Of every state in use, at a relative one of 1e-6."""
     lanes = p.work.lanes
-    return np.array(lanes.numbers[lanes.at_atol : lanes.at_span : layout.LANES][: p.count()])
+    return np.array(lanes.numbers[lanes.at_atol : lanes.at_par : layout.LANES][: p.count()])
 
 
 def scipy_solver(method: str, tolerance: float) -> Carry:

@@ -96,7 +96,7 @@ def fixed_steps(p, y0: np.ndarray, lesions: int, t0: float, span: float, steps: 
 def begin(p, y0: np.ndarray, lesions: int, t0: float) -> None:
     """Slopes and modes at the start of a course."""
     p.work.y[: y0.size] = y0
-    integrate.first_slopes(t0, y0.size, lesions, p.work, p.patient)
+    integrate.first_slopes(t0, lesions, p.work, p.patient)
 
 
 def test_fixed_steps_converge_at_order_five() -> None:
@@ -137,7 +137,7 @@ def test_embedded_error_is_of_order_five() -> None:
     p, _, lesions = loaded_patient()
     n = p.count()
     y0 = p.work.y[:n].copy()
-    p.work.lanes.numbers[p.work.lanes.at_atol : p.work.lanes.at_span] = 1e-3
+    p.work.lanes.numbers[p.work.lanes.at_atol : p.work.lanes.at_par] = 1e-3
     found = []
     for h in (0.2, 0.1, 0.05):
         begin(p, y0, lesions, 4.0)

@@ -20,6 +20,7 @@ from tumorsim.kernels import derivatives as model
 from tumorsim.kernels import lanes, lattice, layout
 from tumorsim.kernels.integrate import lanes_for
 from tumorsim.kernels.layout import DrugEffects
+from tumorsim.kernels.pharmacology import effects_of
 from tumorsim.lattice import phases
 
 DAYS, STEP, SIDE = 15.0, 1.0 / 48.0, 36  # half an hour: in one step an effector kills at most once
@@ -48,7 +49,7 @@ def patient_model(who: layout.Patient) -> np.ndarray:
     made = lanes_for(1, 0, 1)
     par, scratch = made.numbers[made.at_par :], made.numbers[made.at_scratch :]
     lanes.write_parameters(par, 1, who._replace(slots=slots))
-    model.keep_left(scratch, 0, EFFECTS)
+    model.keep_left(scratch, 0, effects_of(EFFECTS))  # what they leave
     wide, body = layout.LANES, layout.PRODUCT_STATES + layout.BODY_TAIL
     y = np.zeros(body + layout.LESION_HEAD + 2)
     y[body : body + 4] = CELLS

@@ -157,7 +157,7 @@ def counts() -> dict[str, int]:
     alone.numbers[empty.at_par : empty.at_clock] = parameters
     state, slope = alone.numbers[empty.at_y :], alone.numbers[empty.at_k :]
     state[: n * LANES : LANES], alone.numbers[empty.at_clock + lanes.STAGE_DAY * LANES] = y, t
-    of_drugs = [tallied(pharmacology, name) for name in ("concentration", "with_drug", "effects_of")]
+    of_drugs = [tallied(pharmacology, name) for name in ("concentration", "with_drug")]
     of_lesions = [tallied(derivatives, name) for name in ("supply", "immunity", "recruit_and_engage", "grow_lesion")]
     counted("all", lambda: derivatives.slopes(state, slope, lesions, alone, 1))
     found["effects"], found["lesion"] = (sum(spent for (spent,) in phases) for phases in (of_drugs, of_lesions))

@@ -62,6 +62,14 @@ def test_only_the_inner_loop_is_marked_and_the_code_stays_whole() -> None:
     assert found.count(", !llvm.access.group") == 2
     without = "define void @g() {\nentry:\n  ret void\n}\n"
     assert turns_apart(without) == without
+    assert turns_apart(without, short=True) == without
+
+
+def test_short_loops_are_kept_whole() -> None:
+    assert "unroll" not in turns_apart(NESTED)
+    found = turns_apart(NESTED, short=True)
+    llvm.parse_assembly(found).verify()
+    assert found.count("llvm.loop.unroll.disable") == 1
 
 
 @pytest.mark.skipif(not _jit.KNOWN or numba.config.DISABLE_JIT, reason="another compiler, or none")

@@ -77,7 +77,7 @@ def test_integrals_of_decay() -> None:
     nodes, weights = np.polynomial.legendre.leggauss(40)
     s, weights = 0.5 * (nodes + 1.0), 0.5 * weights
     for w in (0.0, -1e-9, -0.05, -0.0999, -0.1001, -1.0, -20.0):
-        found = decay.phi_functions(w)
+        found = decay.phi_functions(w, math.exp(w), 1.0 / w if w else 0.0)
         assert found[0] == pytest.approx(math.exp(w), rel=1e-14)
         for j in range(5):
             expected = np.sum(weights * np.exp(w * (1.0 - s)) * s**j) / math.factorial(j)

@@ -5,7 +5,7 @@ import pytest
 
 from tumorsim.kernels import decay, integrate
 from tumorsim.kernels.integrate import NODES, combine, error_norm
-from tumorsim.kernels.lanes import ERROR
+from tumorsim.kernels.lanes import ERROR, STEP
 from tumorsim.kernels.layout import LANES
 
 
@@ -15,7 +15,8 @@ def lanes_of(stages):
     stages = np.asarray(stages, dtype=float)
     numbers, k = made.numbers, made.numbers[made.at_k : made.at_atol]
     k.reshape(decay.ROWS, made.states, LANES)[:7, 0, : stages.shape[1]] = stages
-    numbers[made.at_atol : made.at_span], numbers[made.at_span : made.at_par] = 1e-6, 1.0
+    numbers[made.at_atol : made.at_par] = 1e-6
+    numbers[made.at_clock + STEP * LANES :][:LANES] = 1.0
     return made
 
 
@@ -43,8 +44,9 @@ def test_all_lanes_at_once_have_the_same_tableau():
 def test_modes_have_the_same_tableau_where_nothing_decays():
     """The weights of a mode at a rate of zero, at every inner stage and at the end."""
     found, none, step = np.zeros(7), np.zeros(7), np.ones(7)
+    fallen, per = np.ones(7), -np.ones(7)
     for stage in range(1, 6):
-        decay.mode_at_stage(stage, NODES[stage], found, none, none, step, *np.eye(7)[:5], 7)
+        decay.mode_at_stage(stage, NODES[stage], found, none, none, step, fallen, per, *np.eye(7)[:5], 7)
         np.testing.assert_allclose(found, A[stage], rtol=0, atol=1e-12)
 
 

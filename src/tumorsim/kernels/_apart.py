@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-GROUP, WORDS, FIRST = 9_000_000, 9_000_001, 9_000_002  # numbers of nodes; Numba's own are small
+GROUP, WORDS, WHOLE, FIRST = 9_000_000, 9_000_001, 9_000_002, 9_000_003  # numbers of nodes; Numba's own are small
 FUNCTION = re.compile(r"^define .*?^}$", re.M | re.S)
 BLOCK = re.compile(r'^"?([\w.$]+)"?:', re.M)
 TARGET = re.compile(r'label %"?([\w.$]+)"?')
@@ -17,13 +17,16 @@ END = re.compile(r"^  (?:br|ret|switch|unreachable)\b.*(?:\n   .*)*$", re.M)
 TOUCHES = re.compile(r"^  (?:%[^=\n]+ = )?(?:load|store|call) .*$", re.M)
 
 
-def turns_apart(text: str) -> str:
+def turns_apart(text: str, short: bool = False) -> str:
     """Code of a kernel in which its innermost loops say that no turn touches what another does.
 
     Parameters
     ----------
     text
         Intermediate code of LLVM with all its functions.
+    short
+        The loops have few turns, and callers of which the kernel becomes part know how many: taken apart before they
+        are taken side by side, they would be taken one by one, so that is not to be done.
 
     Returns
     -------
@@ -39,7 +42,9 @@ def turns_apart(text: str) -> str:
     if not numbers:
         return text
     nodes = [f"!{GROUP} = distinct !{{}}", f'!{WORDS} = !{{!"llvm.loop.parallel_accesses", !{GROUP}}}']
-    nodes += [f"!{number} = distinct !{{!{number}, !{WORDS}}}" for number in numbers]
+    nodes += [f'!{WHOLE} = !{{!"llvm.loop.unroll.disable"}}'] if short else []
+    said = f"!{WORDS}, !{WHOLE}" if short else f"!{WORDS}"
+    nodes += [f"!{number} = distinct !{{!{number}, {said}}}" for number in numbers]
     return "\n".join([found, *nodes, ""])
 
 

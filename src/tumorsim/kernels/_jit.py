@@ -336,9 +336,11 @@ class InnerCompiler(Compiler):  # type: ignore[misc] # numba has no types
 class ApartLibrary(InnerLibrary):
     """Code of a kernel in whose innermost loops no turn touches what another does."""
 
+    short = False
+
     def add_ir_module(self, module: Any) -> None:
         """Take in code as Numba made it."""
-        made = llvm.parse_assembly(turns_apart(cgutils.normalize_ir_text(str(module))))
+        made = llvm.parse_assembly(turns_apart(cgutils.normalize_ir_text(str(module)), self.short))
         made.name = module.name
         made.verify()
         self.add_llvm_module(made)
@@ -347,11 +349,25 @@ class ApartLibrary(InnerLibrary):
 class ApartCompiler(Compiler):  # type: ignore[misc] # numba has no types
     """Numba's compiler, which leaves its result in a `ApartLibrary`."""
 
+    library = ApartLibrary
+
     def define_pipelines(self) -> Any:
         """The usual passes, with a library made beforehand."""
-        self.state.library = ApartLibrary(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
+        self.state.library = self.library(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
         self.state.library.enable_object_caching()
         return super().define_pipelines()
+
+
+class ShortLibrary(ApartLibrary):
+    """The same of a kernel that becomes part of its callers, which know the few turns of its loops."""
+
+    short = True
+
+
+class ShortCompiler(ApartCompiler):
+    """Numba's compiler, which leaves its result in a `ShortLibrary`."""
+
+    library = ShortLibrary
 
 
 class InnerCache(KernelCache):
@@ -471,7 +487,8 @@ def kernel(
         references. Counting them took more time than the laws of a lesion, is what two threads fought over, and
         was a fifth of what the compiler had to translate for a lattice.
     inline
-        Made part of its caller: worth it where there is one caller, and many arguments to hand over.
+        Made part of its caller: worth it where there is one caller, and many arguments to hand over, or where the
+        caller knows how many turns a short loop has (docs/numerics/lanes.md).
     apart
         The turns of its innermost loops have nothing to do with one another: none reads or writes what another writes.
         The compiler then takes several at a time without a look at where the arrays lie (`_apart`). Not of an entry.
@@ -489,7 +506,7 @@ def kernel(
     if not entry:
         options |= INNER
     if apart and KNOWN and not entry:
-        options["pipeline_class"] = ApartCompiler
+        options["pipeline_class"] = ShortCompiler if inline else ApartCompiler
     compiled = numba.njit(_nrt=not borrows, forceinline=inline, **options)(function)
     compiled._cache = KernelCache(function) if entry or not KNOWN else InnerCache(function)
     compiled.__class__ = Kernel if entry else InnerKernel

@@ -204,12 +204,18 @@ def reject(error, h, t, y, out):
 
 
 @kernel(borrows=True)
+def step_of_one(lesions, lanes):
+    """`take_step` of a lane alone."""
+    take_step(lesions, lanes, 1)
+
+
+@kernel(borrows=True)
 def step_alone(t, h, lesions, work):
     """One step of this lane only, from day ``t``."""
     lanes = work.lanes
     clock = lanes.numbers[lanes.at_clock :]
     clock[DAY * LANES], clock[STEP * LANES] = t, h
-    take_step(lesions, lanes, 1)
+    step_of_one(lesions, lanes)
 
 
 @kernel(borrows=True)
@@ -244,7 +250,7 @@ def set_out(t, t_end, restart, lesions, work, patient, policy, trace_time, trace
     clock = work.lanes.numbers[work.lanes.at_clock :]
     lesions, moved = settle_small_lesions(lesions, work, patient, policy.seed, out)
     if restart or moved or is_treated(work.y, patient):
-        first_slopes(t, states_of(lesions, patient), lesions, work, patient)
+        first_slopes(t, lesions, work, patient)
     if restart:
         clock[CONTROL * LANES] = min(clock[CONTROL * LANES], RESTART_STEP)
     clock[UNTIL * LANES] = t_end
@@ -310,7 +316,7 @@ def come_in(lesions, work, patient, policy, trace_time, trace, out):
     lesions, moved = settle_small_lesions(lesions, work, patient, policy.seed, out)
     cleared = clear_traces_of_treatment(work, patient)
     if moved or cleared:
-        first_slopes(t, states_of(lesions, patient), lesions, work, patient)
+        first_slopes(t, lesions, work, patient)
     elif t < until:
         follow_clearance(t, work, patient)
     set_step(t, work, trace_time, trace, out)
@@ -322,7 +328,7 @@ def advance(t, t_end, lesions, restart, work, patient, policy, trace_time, trace
     """Integrate one patient to ``t_end``, or to death or failure before it. Returns (day, lesions)."""
     lesions = set_out(t, t_end, restart, lesions, work, patient, policy, trace_time, trace, out)
     while t < t_end and np.isnan(out.death_time) and out.status == 0.0:
-        take_step(lesions, work.lanes, 1)
+        step_of_one(lesions, work.lanes)
         error_norm(lesions, work.lanes, 1, policy.relative_tolerance)
         t, lesions = come_in(lesions, work, patient, policy, trace_time, trace, out)
     return t, lesions

@@ -52,13 +52,12 @@ from tumorsim.kernels.layout import (
     DrugEffects,
 )
 
-# Rows of Lanes.scratch while slopes are worked out: effects of drugs, what a lesion gets, hazards of clones S, R, A
+# Rows of Lanes.scratch while slopes are worked out: what drugs have left, what a lesion gets, hazards of clones S, R, A
 # and RA by effectors in 1/day (eqs K7, M2) and what stops their division, sums over lesions and products.
-EFFECTS = 0
 OXYGEN, VEGF, VOLUME, TAKEN, PERMITTED = 8, 9, 10, 11, 12
 KILLS, HALTS = 13, 17
-TUMOUR, ANTIGEN, HELPERS = 21, 22, 23
-SCRATCH_ROWS = 24
+TUMOUR, ANTIGEN, HELPERS, UPTAKE = 21, 22, 23, 24
+SCRATCH_ROWS = 25
 
 
 @kernel(inline=True)
@@ -118,7 +117,7 @@ def lesion_supply(y, base, patient):
 
 @kernel(inline=True)
 def left_of(scratch, i):
-    """What drugs have left, or their effects, of lane ``i``."""
+    """What drugs have left, of lane ``i``."""
     return DrugEffects(
         scratch[i], scratch[LANES + i], scratch[2 * LANES + i], scratch[3 * LANES + i],
         scratch[4 * LANES + i], scratch[5 * LANES + i], scratch[6 * LANES + i], scratch[7 * LANES + i],
@@ -134,7 +133,7 @@ def keep_left(scratch, i, left):
     scratch[6 * LANES + i], scratch[7 * LANES + i] = left.effectors, left.opsonisation
 
 
-@kernel(borrows=True, apart=True)
+@kernel(borrows=True, apart=True, inline=True)
 def begin(scratch, count):
     """Nothing has acted and nothing is summed up yet."""
     for i in range(count):
@@ -142,6 +141,7 @@ def begin(scratch, count):
         scratch[TUMOUR * LANES + i] = 0.0
         scratch[ANTIGEN * LANES + i] = 0.0
         scratch[HELPERS * LANES + i] = 0.0
+        scratch[UPTAKE * LANES + i] = 0.0
 
 
 @kernel(borrows=True, apart=True)
@@ -157,14 +157,7 @@ def dispose(y, dy, par, clock, scratch, count):
         keep_left(scratch, i, pharmacology.with_drug(left_of(scratch, i), pharmacology.concentration(y[i], drug), drug))
 
 
-@kernel(borrows=True, apart=True)
-def conclude(scratch, count):
-    """Effects of all drugs from what they have left."""
-    for i in range(count):
-        keep_left(scratch, i, pharmacology.effects_of(left_of(scratch, i)))
-
-
-@kernel(borrows=True, apart=True)
+@kernel(borrows=True, apart=True, inline=True)
 def circulate(y, dy, par, scratch, count):
     """Phase: one product circulates. Arrays begin with its first row; lesions then draw from blood."""
     for i in range(count):
@@ -176,7 +169,7 @@ def circulate(y, dy, par, scratch, count):
         scratch[HELPERS * LANES + i] += liver_cells + rest_cells
 
 
-@kernel(borrows=True, apart=True)
+@kernel(borrows=True, apart=True, inline=True)
 def supply(y, par, scratch, count):
     """Phase: what a lesion gets, and how much of it effectors may do (eqs E2, K4, K6). ``y`` begins with its rows."""
     for i in range(count):
@@ -200,7 +193,7 @@ def supply(y, par, scratch, count):
         )  # fmt: skip
 
 
-@kernel(borrows=True, apart=True)
+@kernel(borrows=True, apart=True, inline=True)
 def immunity(par, memory, scratch, count):
     """Phase: what the patient's own cytotoxic T cells kill (eq. M2), before any product."""
     for i in range(count):
@@ -212,7 +205,7 @@ def immunity(par, memory, scratch, count):
         scratch[(HALTS + 2) * LANES + i], scratch[(HALTS + 3) * LANES + i] = 0.0, 0.0
 
 
-@kernel(borrows=True, apart=True)
+@kernel(borrows=True, apart=True, inline=True)
 def recruit_and_engage(y, held, d_held, blood, d_blood, par, place, scratch, count):
     """Phase: effectors of one product enter, exhaust and die (eq. E3), and kill or halt (eqs K1, K2, K7).
 
@@ -227,7 +220,7 @@ def recruit_and_engage(y, held, d_held, blood, d_blood, par, place, scratch, cou
         d_blood[i] -= entering if present else 0.0
         d_held[i] = entering - exhausting - p.tumour_death_rate * active if present else 0.0
         d_held[LANES + i] = exhausting - p.tumour_death_rate * exhausted if present else 0.0
-        effects = left_of(scratch, i)
+        effects = pharmacology.effects_of(left_of(scratch, i))
         reached = killing.engagement(active, cells, p.half_e_to_t) * scratch[PERMITTED * LANES + i]
         s, r, a, ra = killing.action(reached * (1.0 - effects.effectors), effects.opsonisation, p)
         halting, lethal = p.cytostatic_share, 1.0 - p.cytostatic_share
@@ -241,7 +234,7 @@ def recruit_and_engage(y, held, d_held, blood, d_blood, par, place, scratch, cou
         scratch[(HALTS + 3) * LANES + i] += halting * ra
 
 
-@kernel(borrows=True, apart=True)
+@kernel(borrows=True, apart=True, inline=True)
 def grow_lesion(y, dy, par, place, scratch, count):
     """Phase: one lesion (eqs G6, R3, K8, V7). ``y`` begins with its rows; adds its volume and the antigen it sheds."""
     for i in range(count):
@@ -251,7 +244,7 @@ def grow_lesion(y, dy, par, place, scratch, count):
             vessels_of(par, i),
             place[PRESENT * LANES + i] > 0.0,
         )
-        effects = left_of(scratch, i)
+        effects = pharmacology.effects_of(left_of(scratch, i))
         oxygen, vegf = scratch[OXYGEN * LANES + i], scratch[VEGF * LANES + i]
         s, res, a, ra = y[i], y[LANES + i], y[2 * LANES + i], y[3 * LANES + i]
         cells, capacity = s + res + a + ra, y[CAPACITY * LANES + i]
@@ -300,9 +293,11 @@ def grow_lesion(y, dy, par, place, scratch, count):
         dy[EXTINCTION * LANES + i] = lost if present else 0.0
         scratch[TUMOUR * LANES + i] += scratch[VOLUME * LANES + i] if present else 0.0
         scratch[ANTIGEN * LANES + i] += released if present else 0.0
+        taken = scratch[TAKEN * LANES + i]
+        scratch[UPTAKE * LANES + i] += taken if present else 0.0
 
 
-@kernel(borrows=True, apart=True)
+@kernel(borrows=True, apart=True, inline=True)
 def remember_and_fail(y, dy, par, clock, scratch, count):
     """Phase: memory, liver reserve, and hazards by tumour, liver and other causes. Rows are those of the tail."""
     for i in range(count):
@@ -321,7 +316,7 @@ def remember_and_fail(y, dy, par, clock, scratch, count):
         dy[4 * LANES + i] = par[OTHER * LANES + i]
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, inline=True)
 def slopes(y, dy, slots, lanes, count):
     """Time derivative of every state, per day, in the first ``count`` lanes.
 
@@ -347,7 +342,6 @@ def slopes(y, dy, slots, lanes, count):
     for d in range(drugs):
         at = DRUG_STATES * d * LANES
         dispose(y[at:], dy[at:], par[(DRUGS + d * DRUG_ROWS) * LANES :], clock, scratch, count)
-    conclude(scratch, count)
     first, first_product = DRUG_STATES * drugs * LANES, (DRUGS + drugs * DRUG_ROWS) * LANES
     for i in range(products):
         at = first + PRODUCT_STATES * i * LANES
@@ -366,6 +360,12 @@ def slopes(y, dy, slots, lanes, count):
             )  # fmt: skip
         grow_lesion(lesion, d_lesion, par, place, scratch, count)
     remember_and_fail(y[tail:], dy[tail:], par, clock, scratch, count)
+
+
+@kernel(borrows=True)
+def slopes_of_one(y, dy, slots, lanes):
+    """`slopes` of a lane alone."""
+    slopes(y, dy, slots, lanes, 1)
 
 
 @kernel(borrows=True)
@@ -388,7 +388,7 @@ def slopes_alone(t, y, dy, lesions, lanes):
     clock[STAGE_DAY * LANES] = t
     for i in range(y.size):
         state[i * LANES] = y[i]
-    slopes(state, slope, lesions, lanes, 1)
+    slopes_of_one(state, slope, lesions, lanes)
     for i in range(y.size):
         dy[i] = slope[i * LANES]
 

@@ -24,6 +24,7 @@ from tumorsim.kernels.decay import (
     carry_modes,
     errors_of_modes,
     exchange,
+    fall_of_modes,
     feed,
     find_modes,
     into_modes,
@@ -33,23 +34,28 @@ from tumorsim.kernels.decay import (
 )
 from tumorsim.kernels.derivatives import (
     SCRATCH_ROWS,
+    UPTAKE,
     body_width,
     count_body,
     count_lesion,
     count_states,
+    lesion_width,
     slopes,
+    slopes_of_one,
 )
 from tumorsim.kernels.elementary import exp, log
-from tumorsim.kernels.growth import positive_part
 from tumorsim.kernels.lanes import (
     CLEARANCE_FOUND,
     DAY,
     DRUG_ROWS,
     DRUGS,
     ERROR,
+    PRESENT,
+    SLOT_ROWS,
     STAGE_DAY,
     STEP,
     empty_lanes,
+    first_slot,
     write_parameters,
 )
 from tumorsim.kernels.layout import (
@@ -98,6 +104,7 @@ def lanes_for(slots, drugs, products):
     """Empty lanes for patients with up to so many lesions at a time."""
     lanes = empty_lanes(count_states(slots, drugs, products), slots, ROWS, SCRATCH_ROWS + SPARE_ROWS, drugs, products)
     fill_absolute_tolerances(lanes.numbers[lanes.at_atol :], slots, drugs, products)
+    fill_rows(lanes.numbers[lanes.at_y :], count_body(drugs, products), lanes.states, 1.0)
     return lanes
 
 
@@ -182,39 +189,30 @@ def product_modes(at, taken, p, k):
 
 
 @kernel(borrows=True)
-def rest(n, work):
-    """Rows of slots without a lesion: one everywhere, and at rest."""
-    y, slopes_now = work.y, work.k[0]
-    for i in range(n, y.size):
-        y[i], slopes_now[i] = 1.0, 0.0
+def rest(lesions, work, patient):
+    """Rows of slots that have lost their lesion: one everywhere, and at rest; those of other empty slots are so."""
+    y, slopes_now, lanes = work.y, work.k[0], work.lanes
+    places = lanes.numbers[lanes.at_par + first_slot(lanes.drugs, lanes.products) * LANES :]
+    body, width = body_width(patient), lesion_width(patient)
+    for slot in range(lesions, patient.slots.shape[0]):
+        if places[(slot * SLOT_ROWS + PRESENT) * LANES] > 0.0:
+            for i in range(body + slot * width, body + (slot + 1) * width):
+                y[i], slopes_now[i] = 1.0, 0.0
 
 
 @kernel(borrows=True)
-def first_slopes(t, n, lesions, work, patient):
-    """Slopes at the start of a course between two events, and the modes for all of it; ``n`` states are in use.
-
-    What lesions take up is read off the right-hand side, which is linear in the effectors of the blood.
-    """
+def first_slopes(t, lesions, work, patient):
+    """Slopes at the start of a course between two events, and the modes for all of it."""
     y, k, lanes = work.y, work.k, work.lanes
-    wide = lanes.states * LANES
     clock, rate = lanes.numbers[lanes.at_clock :], k[RATE]
     products, first = patient.products.shape[0], DRUG_STATES * patient.drugs.shape[0]
     tail = body_width(patient) - BODY_TAIL
+    rest(lesions, work, patient)
     write_parameters(lanes.numbers[lanes.at_par :], lesions, patient)
-    rest(n, work)
     clock[DAY * LANES] = clock[STAGE_DAY * LANES] = t
-    some = False
     for i in range(tail):
         rate[i] = -1.0
-        some = some or (i >= first and y[i] != 0.0)
-    if some:
-        spare = work.y_new
-        for i in range(n):
-            spare[i] = y[i]
-        for i in range(products):
-            spare[first + PRODUCT_STATES * i] += y[first + PRODUCT_STATES * i] + 1.0
-        slopes(lanes.numbers[lanes.at_y_new :], lanes.numbers[lanes.at_k + wide :], lesions, lanes, 1)
-    slopes(lanes.numbers[lanes.at_y :], lanes.numbers[lanes.at_k :], lesions, lanes, 1)
+    slopes_of_one(lanes.numbers[lanes.at_y :], lanes.numbers[lanes.at_k :], lesions, lanes)
     for d in range(patient.drugs.shape[0]):
         at = DRUG_STATES * d
         if y[at] != 0.0 or y[at + 1] != 0.0 or k[0, at] != 0.0:
@@ -222,31 +220,31 @@ def first_slopes(t, n, lesions, work, patient):
     for i in range(products):
         at = first + PRODUCT_STATES * i
         if y[at] != 0.0 or y[at + 1] != 0.0 or y[at + 2] != 0.0 or y[at + 3] != 0.0:
-            leaving = (k[0, at] - k[1, at]) / (y[at] + 1.0)
-            taken = positive_part(leaving - effectors.exit_rates(patient.products[i])[0])
-            product_modes(at, taken, patient.products[i], k)
+            product_modes(at, lanes.numbers[lanes.at_scratch + UPTAKE * LANES], patient.products[i], k)
     enter_modes(NOW, lanes, 1)
     keep_what_is_left(0, lanes, 1)
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, inline=True)
 def compartments_from(at, lanes):
     """Number of compartments of the drug or product whose first state is ``at``."""
     return DRUG_STATES if at < DRUG_STATES * lanes.drugs else PRODUCT_STATES
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, inline=True)
 def enter_modes(row, lanes, count):
-    """Write the modes of drugs and effectors in the body into a row of ``k``."""
+    """Write the modes of drugs and effectors in the body into a row of ``k``; at the start also what a step leaves."""
     at, tail, cell = 0, count_body(lanes.drugs, lanes.products) - BODY_TAIL, lanes.states * LANES
     while at < tail:
         width, k = compartments_from(at, lanes), lanes.numbers[lanes.at_k + at * LANES :]
         if some_modes(k, cell, count):
             into_modes(lanes.numbers[lanes.at_y + at * LANES :], width, k, cell, row, count)
+            if row == START:
+                fall_of_modes(width, k, cell, lanes.numbers[lanes.at_clock :], count)
         at += width
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, inline=True)
 def carry_compartments(stage, share, state, lanes, count):
     """Phase: drugs and effectors in the body at a stage; at stage 6, at ``share`` of a step that is known."""
     at, tail, cell = 0, count_body(lanes.drugs, lanes.products) - BODY_TAIL, lanes.states * LANES
@@ -260,7 +258,7 @@ def carry_compartments(stage, share, state, lanes, count):
         at += width
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, inline=True)
 def keep_what_is_left(stage, lanes, count):
     """Phase: slopes of drugs and effectors in the body at a stage, less the decay of their modes."""
     at, tail, cell = 0, count_body(lanes.drugs, lanes.products) - BODY_TAIL, lanes.states * LANES
@@ -271,89 +269,104 @@ def keep_what_is_left(stage, lanes, count):
         at += width
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, inline=True)
 def estimate_errors(rows, lanes, count):
     """Embedded estimate of the error of every state, in ``k[1]``, which is of no further use."""
-    cell, each, several = lanes.states * LANES, rows, count
-    if count == LANES:  # all lanes of all rows are neighbours
-        each, several = 1, rows * LANES
-    for row in range(each):
-        at = lanes.numbers[row * LANES :]
-        h, k = at[lanes.at_span :], at[lanes.at_k :]
-        plain_errors(k[cell:], h, k, k[2 * cell :], k[3 * cell :], k[4 * cell :], k[5 * cell :], k[6 * cell :], several)
+    cell, k, clock = lanes.states * LANES, lanes.numbers[lanes.at_k :], lanes.numbers[lanes.at_clock :]
+    step = clock[STEP * LANES :]
+    plain_errors(
+        rows, k[cell:], step, k, k[2 * cell :], k[3 * cell :], k[4 * cell :], k[5 * cell :], k[6 * cell :], count
+    )
     at, tail = 0, count_body(lanes.drugs, lanes.products) - BODY_TAIL
     while at < tail:
-        width, k = compartments_from(at, lanes), lanes.numbers[lanes.at_k + at * LANES :]
-        if some_modes(k, cell, count):
-            clock, spare = lanes.numbers[lanes.at_clock :], lanes.numbers[lanes.at_scratch + SPARE :]
-            errors_of_modes(k[cell:], width, k, cell, clock, spare, count)
+        width, here = compartments_from(at, lanes), k[at * LANES :]
+        if some_modes(here, cell, count):
+            errors_of_modes(here[cell:], width, here, cell, clock, lanes.numbers[lanes.at_scratch + SPARE :], count)
         at += width
 
 
-@kernel(borrows=True, apart=True)
-def plain_errors(error, h, k1, k3, k4, k5, k6, k7, several):
-    """Embedded estimate of the error of neighbours."""
-    for i in range(several):
-        slope = 71.0 / 57600.0 * k1[i] - 71.0 / 16695.0 * k3[i] + 71.0 / 1920.0 * k4[i]
-        error[i] = h[i] * (slope - 17253.0 / 339200.0 * k5[i] + 22.0 / 525.0 * k6[i] - 1.0 / 40.0 * k7[i])
+@kernel(borrows=True, apart=True, inline=True)
+def plain_errors(rows, error, h, k1, k3, k4, k5, k6, k7, count):
+    """Embedded estimate of the error of every state."""
+    for row in range(rows):
+        for i in range(count):
+            early = (
+                71.0 / 57600.0 * k1[row * LANES + i]
+                - 71.0 / 16695.0 * k3[row * LANES + i]
+                + 71.0 / 1920.0 * k4[row * LANES + i]
+            )
+            late = early - 17253.0 / 339200.0 * k5[row * LANES + i] + 22.0 / 525.0 * k6[row * LANES + i]
+            error[row * LANES + i] = h[i] * (late - 1.0 / 40.0 * k7[row * LANES + i])
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, inline=True)
 def combine(stage, rows, lanes, count):
     """State at which a stage evaluates the right-hand side; that of the last is the solution."""
-    cell, each, several = lanes.states * LANES, rows, count
-    if count == LANES:
-        each, several = 1, rows * LANES
-    for row in range(each):
-        at = lanes.numbers[row * LANES :]
-        y, y_new, h, k = at[lanes.at_y :], at[lanes.at_y_new :], at[lanes.at_span :], at[lanes.at_k :]
-        add_slopes(
-            stage, h, y, k, k[cell:], k[2 * cell :], k[3 * cell :], k[4 * cell :], k[5 * cell :], y_new, several
-        )  # fmt: skip
+    cell, numbers = lanes.states * LANES, lanes.numbers
+    y, y_new, k, step = (
+        numbers[lanes.at_y :],
+        numbers[lanes.at_y_new :],
+        numbers[lanes.at_k :],
+        numbers[lanes.at_clock + STEP * LANES :],
+    )
+    add_slopes(
+        stage, rows, step, y, k, k[cell:], k[2 * cell :], k[3 * cell :], k[4 * cell :], k[5 * cell :], y_new, count
+    )  # fmt: skip
 
 
-@kernel(borrows=True, apart=True)
-def add_slopes(stage, h, y, k1, k2, k3, k4, k5, k6, y_new, several):
-    """One row of the Butcher tableau, of neighbours."""
-    if stage == 1:
-        for i in range(several):
-            y_new[i] = y[i] + h[i] * (1 / 5 * k1[i])
-    elif stage == 2:
-        for i in range(several):
-            y_new[i] = y[i] + h[i] * (3 / 40 * k1[i] + 9 / 40 * k2[i])
-    elif stage == 3:
-        for i in range(several):
-            y_new[i] = y[i] + h[i] * (44 / 45 * k1[i] - 56 / 15 * k2[i] + 32 / 9 * k3[i])
-    elif stage == 4:
-        for i in range(several):
-            slope = 19372 / 6561 * k1[i] - 25360 / 2187 * k2[i] + 64448 / 6561 * k3[i] - 212 / 729 * k4[i]
-            y_new[i] = y[i] + h[i] * slope
-    elif stage == 5:
-        for i in range(several):
-            slope = 9017 / 3168 * k1[i] - 355 / 33 * k2[i] + 46732 / 5247 * k3[i] + 49 / 176 * k4[i]
-            y_new[i] = y[i] + h[i] * (slope - 5103 / 18656 * k5[i])
-    else:
-        for i in range(several):
-            slope = 35 / 384 * k1[i] + 500 / 1113 * k3[i] + 125 / 192 * k4[i] - 2187 / 6784 * k5[i]
-            y_new[i] = y[i] + h[i] * (slope + 11 / 84 * k6[i])
+@kernel(borrows=True, apart=True, inline=True)
+def add_slopes(stage, rows, h, y, k1, k2, k3, k4, k5, k6, y_new, count):
+    """One row of the Butcher tableau."""
+    for row in range(rows):
+        if stage == 1:
+            for i in range(count):
+                y_new[row * LANES + i] = y[row * LANES + i] + h[i] * (1 / 5 * k1[row * LANES + i])
+        elif stage == 2:
+            for i in range(count):
+                y_new[row * LANES + i] = y[row * LANES + i] + h[i] * (
+                    3 / 40 * k1[row * LANES + i] + 9 / 40 * k2[row * LANES + i]
+                )
+        elif stage == 3:
+            for i in range(count):
+                y_new[row * LANES + i] = y[row * LANES + i] + h[i] * (
+                    44 / 45 * k1[row * LANES + i] - 56 / 15 * k2[row * LANES + i] + 32 / 9 * k3[row * LANES + i]
+                )
+        elif stage == 4:
+            for i in range(count):
+                slope = (
+                    19372 / 6561 * k1[row * LANES + i]
+                    - 25360 / 2187 * k2[row * LANES + i]
+                    + 64448 / 6561 * k3[row * LANES + i]
+                )
+                y_new[row * LANES + i] = y[row * LANES + i] + h[i] * (slope - 212 / 729 * k4[row * LANES + i])
+        elif stage == 5:
+            for i in range(count):
+                slope = (
+                    9017 / 3168 * k1[row * LANES + i]
+                    - 355 / 33 * k2[row * LANES + i]
+                    + 46732 / 5247 * k3[row * LANES + i]
+                    + 49 / 176 * k4[row * LANES + i]
+                )
+                y_new[row * LANES + i] = y[row * LANES + i] + h[i] * (slope - 5103 / 18656 * k5[row * LANES + i])
+        else:
+            for i in range(count):
+                slope = (
+                    35 / 384 * k1[row * LANES + i]
+                    + 500 / 1113 * k3[row * LANES + i]
+                    + 125 / 192 * k4[row * LANES + i]
+                    - 2187 / 6784 * k5[row * LANES + i]
+                )
+                y_new[row * LANES + i] = y[row * LANES + i] + h[i] * (slope + 11 / 84 * k6[row * LANES + i])
 
 
-@kernel(borrows=True, apart=True)
+@kernel(borrows=True, apart=True, inline=True)
 def set_stage(node, clock, count):
     """Day of a stage."""
     for i in range(count):
         clock[STAGE_DAY * LANES + i] = clock[DAY * LANES + i] + clock[STEP * LANES + i] * node
 
 
-@kernel(borrows=True, apart=True)
-def spread_steps(rows, span, clock, count):
-    """The step of each lane at every state."""
-    for row in range(rows):
-        for i in range(count):
-            span[row * LANES + i] = clock[STEP * LANES + i]
-
-
-@kernel(borrows=True)
+@kernel(borrows=True, inline=True)
 def take_step(slots, lanes, count):
     """One Dormand-Prince step of the first lanes; ``k`` begins as `first_slopes` or the step before left it.
 
@@ -371,7 +384,6 @@ def take_step(slots, lanes, count):
     """
     rows = count_states(slots, lanes.drugs, lanes.products)
     clock, y_new, k = lanes.numbers[lanes.at_clock :], lanes.numbers[lanes.at_y_new :], lanes.numbers[lanes.at_k :]
-    spread_steps(rows, lanes.numbers[lanes.at_span :], clock, count)
     enter_modes(START, lanes, count)
     for stage in range(1, STAGES):
         combine(stage, rows, lanes, count)
@@ -382,43 +394,34 @@ def take_step(slots, lanes, count):
     estimate_errors(rows, lanes, count)
 
 
-@kernel(borrows=True, apart=True)
-def relative_errors(error, y, y_new, atol, scale, relative_tolerance, several):
-    """Errors over their tolerances, of neighbours."""
-    for i in range(several):
-        a, b = abs(y[i]), abs(y_new[i])
-        error[i] = abs(error[i]) / (atol[i] * scale + relative_tolerance * (a if a > b else b))
-
-
-@kernel(borrows=True, apart=True)
-def worst_errors(rows, ratio, worst, count):
-    """Largest of the errors of a lane; NaN if one is not a number."""
+@kernel(borrows=True, apart=True, inline=True)
+def worst_errors(rows, error, y, y_new, atol, relative_tolerance, worst, count):
+    """Largest error of a lane over its tolerance; NaN if one is not a number."""
+    scale = relative_tolerance / 1e-6
     for i in range(count):
         worst[i] = 0.0
     for row in range(rows):
-        at = ratio[row * LANES :]
         for i in range(count):
-            worst[i] = at[i] if at[i] > worst[i] or at[i] != at[i] else worst[i]  # once NaN, for good
+            a, b = abs(y[row * LANES + i]), abs(y_new[row * LANES + i])
+            ratio = abs(error[row * LANES + i]) / (
+                atol[row * LANES + i] * scale + relative_tolerance * (a if a > b else b)
+            )
+            worst[i] = ratio if ratio > worst[i] or ratio != ratio else worst[i]  # once NaN, for good
 
 
-@kernel(borrows=True)
+@kernel(borrows=True, inline=True)
 def error_norm(slots, lanes, count, relative_tolerance):
     """Largest local error over its tolerance, to the clock; at most one for a step to be accepted.
 
-    Errors stand in ``k[1]`` (`estimate_errors`) and are overwritten. Absolute tolerances scale with the relative one,
-    so that both fall together.
+    Errors stand in ``k[1]`` (`estimate_errors`). Absolute tolerances scale with the relative one, so that both fall
+    together.
     """
-    rows = count_states(slots, lanes.drugs, lanes.products)
-    each, several, ratio = rows, count, lanes.numbers[lanes.at_k + lanes.states * LANES :]
-    if count == LANES:
-        each, several = 1, rows * LANES
-    for row in range(each):
-        at = lanes.numbers[row * LANES :]
-        relative_errors(
-            ratio[row * LANES :], at[lanes.at_y :], at[lanes.at_y_new :], at[lanes.at_atol :],
-            relative_tolerance / 1e-6, relative_tolerance, several,
-        )  # fmt: skip
-    worst_errors(rows, ratio, lanes.numbers[lanes.at_clock + ERROR * LANES :], count)
+    numbers = lanes.numbers
+    worst_errors(
+        count_states(slots, lanes.drugs, lanes.products), numbers[lanes.at_k + lanes.states * LANES :],
+        numbers[lanes.at_y :], numbers[lanes.at_y_new :], numbers[lanes.at_atol :], relative_tolerance,
+        numbers[lanes.at_clock + ERROR * LANES :], count,
+    )  # fmt: skip
 
 
 @kernel(inline=True)

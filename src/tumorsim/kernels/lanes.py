@@ -94,10 +94,10 @@ def empty_lanes(states, slots, rows, scratch, drugs, products):
     wide = states * LANES
     at_k = 2 * wide
     at_atol = at_k + rows * wide
-    at_par = at_atol + 2 * wide
+    at_par = at_atol + wide
     at_clock = at_par + (first_slot(drugs, products) + slots * SLOT_ROWS) * LANES
     at_scratch = at_clock + CLOCK_ROWS * LANES
     return layout.Lanes(
         np.zeros(at_scratch + scratch * LANES), states, drugs, products,
-        0, wide, at_k, at_atol, at_atol + wide, at_par, at_clock, at_scratch,
+        0, wide, at_k, at_atol, at_par, at_clock, at_scratch,
     )  # fmt: skip

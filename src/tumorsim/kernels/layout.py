@@ -326,7 +326,7 @@ class Patient(NamedTuple):
     slots: Records  # (slot,) records SLOT, one a present lesion
 
 
-LANES = 16  # patients that are integrated side by side (docs/numerics/lanes.md)
+LANES = 8  # patients that are integrated side by side (docs/numerics/lanes.md)
 
 
 class Lanes(NamedTuple):
@@ -344,7 +344,6 @@ class Lanes(NamedTuple):
     at_y_new: int  # states rows
     at_k: int  # decay.ROWS times states rows: slopes at the seven stages, and the modes of the body
     at_atol: int  # states rows
-    at_span: int  # states rows: the step of the lane, at every state
     at_par: int  # rows of `lanes`: parameters, intake, slots
     at_clock: int  # rows of `lanes`: days, steps, errors
     at_scratch: int  # rows of `derivatives` and `decay`

@@ -252,7 +252,7 @@ def look_after(lane, taken, rows, lanes, crew, cohort, policy, outcomes):
         )  # fmt: skip
         alone = layout.Lanes(
             numbers[lane:], lanes.states, lanes.drugs, lanes.products, lanes.at_y, lanes.at_y_new, lanes.at_k,
-            lanes.at_atol, lanes.at_span, lanes.at_par, lanes.at_clock, lanes.at_scratch,
+            lanes.at_atol, lanes.at_par, lanes.at_clock, lanes.at_scratch,
         )  # fmt: skip
         work = layout.Work(
             numbers[lanes.at_y + lane : lanes.at_y + wide : LANES],
@@ -321,7 +321,7 @@ def simulate_batch(cohort, policies, outcomes, rows, taken):
             break
         take_step(used, lanes, LANES)
         error_norm(used, lanes, LANES, policy.relative_tolerance)
-        pass_quietly(used, lanes, policy.max_steps, LANES)
+        pass_quietly(used, lanes, policy.max_steps)
         for lane in range(LANES):
             if crew.row[lane] >= 0 and lanes.numbers[quiet + lane] == 0.0:
                 look_after(lane, taken, rows, lanes, crew, cohort, policy, outcomes)
