@@ -19,6 +19,7 @@ from tumorsim.api import study_of
 from tumorsim.kernels import layout
 from tumorsim.models.patient import simulate_batch
 from tumorsim.scenario import load
+from tumorsim.threads import most_lesions_first as in_a_trial
 from tumorsim.trial import RELATIVE_TOLERANCE, Study, run_trial
 
 SCENARIO = "scenarios/hcc_adjuvant_cik_rct.yaml"
@@ -111,7 +112,7 @@ def kernel(patients: int, repeats: int) -> list[Figure]:
 
 def most_lesions_first(made: Bench) -> np.ndarray:
     """Rows of all patients in the order in which a trial hands them to the kernel."""
-    return np.argsort(-np.diff(made.cohort.lesion_offset), kind="stable")
+    return in_a_trial(made.cohort, np.arange(made.cohort.traits.size))
 
 
 def empty(made: Bench) -> layout.Outcomes:

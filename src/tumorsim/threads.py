@@ -18,6 +18,19 @@ Progress = Callable[[int, int], None]
 Ints = NDArray[np.int64]
 
 
+def most_lesions_first(cohort: layout.Cohort, rows: Ints) -> Ints:
+    """Rows in the order in which they are best let in: neighbours then have about as many lesions at a time.
+
+    That is, by lesions on an average day until the end of follow-up, as far as arrivals tell. By lesions in all, which
+    does not see when they come, lanes work out a sixth more slots.
+    """
+    n, end = cohort.traits.size, cohort.traits["end"]
+    patient = np.repeat(np.arange(n), np.diff(cohort.lesion_offset))
+    days = np.maximum(end[patient] - np.maximum(cohort.lesions["arrival"], 0.0), 0.0)
+    present = np.bincount(patient, days, n) / np.maximum(end, 1.0)
+    return rows[np.argsort(-present[rows], kind="stable")]
+
+
 @dataclass(frozen=True)
 class Courses:
     """Patients of one arm who are being simulated."""
@@ -57,9 +70,8 @@ class Threads:
         self._pool.shutdown(cancel_futures=True)
 
     def begin(self, cohort: layout.Cohort, policy: Records, outcomes: layout.Outcomes, rows: Ints) -> None:
-        """Simulate these rows of a cohort, those with the most lesions first: neighbours then have about as many."""
-        order = np.argsort(-np.diff(cohort.lesion_offset)[rows], kind="stable")
-        rows, taken = rows[order], np.zeros(1, np.int64)
+        """Simulate these rows of a cohort."""
+        rows, taken = most_lesions_first(cohort, rows), np.zeros(1, np.int64)
         tasks = (self._pool.submit(simulate_batch, cohort, policy, outcomes, rows, taken) for _ in range(self._count))
         self._running.append(Courses(rows, taken, tuple(tasks)))
 

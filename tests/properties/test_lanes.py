@@ -13,6 +13,7 @@ from tumorsim.course import Inputs, Walk
 from tumorsim.kernels import layout
 from tumorsim.models.patient import simulate_batch
 from tumorsim.scenario import load
+from tumorsim.threads import most_lesions_first
 from tumorsim.trial import RELATIVE_TOLERANCE, arm_inputs
 
 SCENARIOS = {
@@ -118,6 +119,19 @@ def test_nobody_is_let_in_after_the_last(made: Inputs) -> None:
     assert not found.event["steps"].any()
     simulate_batch(made.cohort, made.policy, found, np.arange(N), np.full(1, N - 2))
     assert [*np.flatnonzero(found.event["steps"])] == [N - 2, N - 1]
+
+
+def test_those_with_the_most_lesions_come_first_and_late_ones_count_less(made: Inputs) -> None:
+    rows = np.arange(N)[::-2]
+    order = most_lesions_first(made.cohort, rows).tolist()
+    assert sorted(order) == sorted(rows)
+    assert order[0] == CROWDED
+    # one has a lesion from the start, one gets two near the end, one has none
+    traits, lesions = made.cohort.traits[:3].copy(), made.cohort.lesions[:3].copy()
+    traits["end"], lesions["arrival"] = END, (-1.0, 0.9 * END, 0.9 * END)
+    few = made.cohort._replace(traits=traits, lesions=lesions, lesion_offset=np.array([0, 0, 2, 3]))
+    lesions["arrival"] = lesions["arrival"][::-1]
+    assert most_lesions_first(few, np.arange(3)).tolist() == [2, 1, 0]
 
 
 @pytest.mark.parametrize("traced", [[], [*range(0, N, 3)]], ids=["nobody", "every third"])
