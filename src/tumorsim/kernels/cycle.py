@@ -54,6 +54,7 @@ EVENT_WORD, WAY_WORD, CHANGE_WORD, PRIORITY_WORD = 0, 1, 2, 3
 DIVISION = 0
 # What `fates` says of a cell that lives on and changes; larger than any fate.
 SWITCHES, REGAINS_MHC = 64, 65
+MOST = 255  # that a byte holds
 # Column of the tally after those of `lattice.FATES`.
 CLEARED = len(FATES)
 
@@ -219,13 +220,12 @@ def any_set(row):
 
 
 @kernel(borrows=True)
-def count_living(kinds, fates, killed):
-    """Tumour cells of a row, and whether anything happens in it."""
-    alive, busy = 0, 0
-    for i in range(kinds.size):
-        alive += int(kinds[i] == TUMOUR)
-        busy |= fates[i] | killed[i] | int(kinds[i] == DEAD)
-    return alive, busy != 0
+def count_living(kinds):
+    """Tumour cells among these voxels."""
+    alive = 0
+    for kind in kinds:
+        alive += int(kind == TUMOUR)
+    return alive
 
 
 @kernel(borrows=True)
@@ -381,7 +381,7 @@ def settle_daughters(voxels, lineage, grid, clock, resistance, winners, offsets,
                 child += 1
 
 
-@kernel(entry=True, borrows=True)
+@kernel(entry=True)
 def settle_cells(voxels, lineage, grid, clock, clearance_rate, fates, killed, tally, first, last):
     """Phase: deaths and changes of this step, then clearance of those dead before it (eq. S10).
 
@@ -398,31 +398,38 @@ def settle_cells(voxels, lineage, grid, clock, clearance_rate, fates, killed, ta
     tally
         (nz, len(FATES) + 1) int64, filled for each plane: living cells afterwards, deaths by fate, voxels cleared.
     """
-    nx, plane = grid.nx, grid.ny * grid.nx
+    plane = grid.ny * grid.nx
     kind, traits, ident = voxels.kind, voxels.traits, voxels.ident
     death, fate, last_clone = lineage.death, lineage.fate, lineage.last_clone
     cleared = hazard_to_probability(clearance_rate, clock.dt)
     tally[first:last] = 0
-    for start in range(first * plane, last * plane, nx):
-        end_of_row, z = start + nx, start // plane
-        alive, busy = count_living(kind[start:end_of_row], fates[start:end_of_row], killed[start:end_of_row])
-        tally[z, ALIVE] += alive
-        if not busy:
-            continue
-        for voxel in range(start, end_of_row):
-            if fates[voxel] | killed[voxel] != 0 and kind[voxel] == TUMOUR:
-                end, cell = min(int(killed[voxel]), BY_PRODUCT) if killed[voxel] else int(fates[voxel]), ident[voxel]
-                if end >= SWITCHES:
-                    traits[voxel] = changed(traits[voxel], end)
-                    last_clone[cell] = traits[voxel]
-                else:
-                    # who dies in turnover is gone within hours, and leaves no dead in the patient model either
-                    kind[voxel] = STROMA if end == BY_TURNOVER else DEAD
-                    death[cell], fate[cell], last_clone[cell] = clock.step, end, traits[voxel]
-                    tally[z, ALIVE] -= 1
-                    tally[z, end] += 1
-            elif kind[voxel] == DEAD:
-                words = philox(clock.seed, STREAM_CLEARANCE, voxel, clock.step, 0)
-                if to_unit(words[0]) < cleared:
-                    kind[voxel] = STROMA
-                    tally[z, CLEARED] += 1
+    ended, dead = np.empty(2 * plane + SIXTEEN, np.int32), np.empty(plane + SIXTEEN, np.int32)
+    draws = np.empty(plane)
+    for z in range(first, last):
+        begin, end = z * plane, (z + 1) * plane
+        tally[z, ALIVE] = count_living(kind[begin:end])
+        number = numbers_of(killed, 1, MOST, begin, end, ended)  # before those who would have met another fate
+        number += numbers_of(fates, 1, MOST, begin, end, ended[number:])
+        old = dead[: numbers_of(kind, DEAD, DEAD, begin, end, dead)]  # before others join them
+        for voxel in ended[:number]:
+            if kind[voxel] != TUMOUR:
+                continue
+            end_of_cell, cell = (
+                min(int(killed[voxel]), BY_PRODUCT) if killed[voxel] else int(fates[voxel]),
+                ident[voxel],
+            )
+            if end_of_cell >= SWITCHES:
+                traits[voxel] = changed(traits[voxel], end_of_cell)
+                last_clone[cell] = traits[voxel]
+            else:
+                # who dies in turnover is gone within hours, and leaves no dead in the patient model either
+                kind[voxel] = STROMA if end_of_cell == BY_TURNOVER else DEAD
+                death[cell], fate[cell], last_clone[cell] = clock.step, end_of_cell, traits[voxel]
+                tally[z, ALIVE] -= 1
+                tally[z, end_of_cell] += 1
+        for i in range(old.size):
+            draws[i] = to_unit(philox_by_halves(clock.seed, STREAM_CLEARANCE, old[i], clock.step, 0)[0])
+        for i in range(old.size):
+            if draws[i] < cleared:
+                kind[old[i]] = STROMA
+                tally[z, CLEARED] += 1
