@@ -15,14 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tumorsim.kernels._jit import kernel
+from tumorsim.kernels.derivatives import keep_left, left_of
 from tumorsim.kernels.growth import half_saturation, positive_part
 from tumorsim.kernels.lattice import EMBOLISED, ENGAGED, OPEN, TUMOUR, block_of, place_of
-from tumorsim.kernels.layout import Floats
-from tumorsim.kernels.pharmacology import drug_effects
+from tumorsim.kernels.layout import DRUG_STATES, LANES, DrugEffects, Floats
+from tumorsim.kernels.pharmacology import UNTOUCHED, concentration, effects_of, with_drug
 from tumorsim.kernels.steady import first_from
 from tumorsim.kernels.vessels import hypoxic_secretion, oxygenation, perfusion
 
 ML_PER_UM3 = 1e-12
+EFFECTS = len(DrugEffects._fields)
 
 
 class VesselList(NamedTuple):
@@ -226,7 +228,28 @@ def fill_chemokine(secreting, cells, interferon, signals, first, last):
         secreting[b] = cells[b] * chemokine_secretion(interferon[b], basal, half)
 
 
-@kernel(entry=True, borrows=True)
+@kernel(borrows=True, apart=True, inline=True)
+def begin(left):
+    """No drug has acted in any of `LANES` blocks."""
+    for i in range(LANES):
+        keep_left(left, i, UNTOUCHED)
+
+
+@kernel(borrows=True, apart=True, inline=True)
+def act(left, share, plasma, drug):
+    """One drug, of which there is a ``share`` of its concentration in ``plasma``, acts in `LANES` blocks."""
+    for i in range(LANES):
+        keep_left(left, i, with_drug(left_of(left, i), share[i] * plasma, drug))
+
+
+@kernel(borrows=True, apart=True, inline=True)
+def conclude(left):
+    """Effects of all drugs from what they have left."""
+    for i in range(LANES):
+        keep_left(left, i, effects_of(left_of(left, i)))
+
+
+@kernel(entry=True)
 def fill_effects(effects, drug, y, patient, first, last):
     """Phase: what all drugs do in the blocks from ``first`` to ``last`` (exclusive) (eq. X9).
 
@@ -243,10 +266,18 @@ def fill_effects(effects, drug, y, patient, first, last):
     first, last
         Range of blocks.
     """
-    for b in range(first, last):
-        found = drug_effects(y, positive_part(drug[b]), patient)
-        for i in range(len(found)):
-            effects[b, i] = found[i]
+    left, share = np.zeros(EFFECTS * LANES), np.zeros(LANES)
+    for block in range(first, last, LANES):
+        here = min(LANES, last - block)
+        for i in range(here):
+            share[i] = positive_part(drug[block + i])
+        begin(left)
+        for d in range(patient.drugs.shape[0]):
+            act(left, share, concentration(y[DRUG_STATES * d], patient.drugs[d]), patient.drugs[d])
+        conclude(left)
+        for i in range(here):
+            for effect in range(EFFECTS):
+                effects[block + i, effect] = left[effect * LANES + i]
 
 
 @kernel(entry=True, borrows=True)
