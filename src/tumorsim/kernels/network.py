@@ -236,62 +236,86 @@ def sprout_target(z, y, x, ahead, draws, state, persistence):
 
 
 class Sprouts(NamedTuple):
-    """What the vessels propose; all (row,)."""
+    """What the vessels propose that sprout; all (sprout,)."""
 
+    row: NDArray[np.int64]  # of the vessel
     wanted: NDArray[np.int32]  # voxel, or NOBODY
     priority: NDArray[np.uint64]
     branches: NDArray[np.uint8]  # 1: the sprout begins a segment of its own
 
 
-@kernel(entry=True, borrows=True)
-def mark_segments(marks, voxel, segment, flow, present, first, last):
-    """Phase: write the segments of the vessels of rows ``first`` to ``last`` (exclusive) into ``marks`` (voxel,).
+@kernel(entry=True)
+def draw_sprouts(begins, table, vegf, grid, calls, clock, p, first, last):
+    """Phase: which of the vessels of rows ``first`` to ``last`` (exclusive) sprout (eq. N6).
 
-    Or NOBODY, where not ``present``. The other arrays are those of `lattice.Vessels`.
+    Parameters
+    ----------
+    begins
+        (row,) uint8, filled: 1 where a vessel sprouts.
+    table, vegf, grid
+        `lattice.Vessels`, of `lattice.Fields`, `lattice.Grid`.
+    calls
+        From `calls.hear_calls`.
+    clock, p
+        `lattice.Clock`, record of `layout.Vessels`.
+    first, last
+        Range of rows.
     """
+    voxel, flow = table.voxel, table.state
+    words, _ = even_words(clock.seed, STREAM_SPROUTING, table.ident[first:last], clock.step, 0)
     for row in range(first, last):
-        if flow[row] != LOST:
+        begins[row] = 0
+        if flow[row] != OPEN:
+            continue
+        z, y, x = place_of(voxel[row], grid)
+        cz, cy, cx = z // CALL_CUBE, y // CALL_CUBE, x // CALL_CUBE
+        rate = sprouting_rate(calls[cz, cy, cx, 1], calls[cz, cy, cx, 0], vegf[block_of(z, y, x, grid)], p)
+        draw = to_unit(words[row - first])
+        if draw < rate * clock.dt and draw < hazard_to_probability(rate, clock.dt):  # the former is the larger
+            begins[row] = 1
+
+
+@kernel(entry=True, borrows=True)
+def mark_segments(marks, table, called, present, first, last):
+    """Phase: write the segments that are ``called`` into ``marks`` (voxel,), or NOBODY, where not ``present``.
+
+    Of the vessels of rows ``first`` to ``last`` (exclusive) of ``table``, `lattice.Vessels`; ``called`` (segment,) is
+    uint8, not zero where somebody will ask for the segment.
+    """
+    voxel, segment, flow = table.voxel, table.segment, table.state
+    for row in range(first, last):
+        if called[segment[row]] != 0 and flow[row] != LOST:
             marks[voxel[row]] = segment[row] if present else NOBODY
 
 
 @kernel(entry=True)
-def propose_sprouts(sprouts, state, segment_at, calls, clock, rules, first, last):
-    """Phase: whether, and where to, the vessels of rows ``first`` to ``last`` (exclusive) sprout (eqs N6-N7).
+def aim_sprouts(sprouts, state, segment_at, clock, persistence, first, last):
+    """Phase: where to the sprouts from ``first`` to ``last`` (exclusive) want to grow (eq. N7).
 
     Parameters
     ----------
     sprouts
-        `Sprouts`, filled in place.
+        `Sprouts`, filled in place; rows are there.
     state
         `lattice.State`.
     segment_at
-        (voxel,) segment of the vessel in each voxel, NOBODY where there is none.
-    calls
-        From `calls.hear_calls`.
-    clock, rules
-        `lattice.Clock`, `lattice.Rules`.
+        (voxel,) segment of the vessel in each voxel, as far as segments of these vessels go, otherwise NOBODY.
+    clock
+        `lattice.Clock`.
+    persistence
+        Probability with which a tip goes straight on.
     first, last
-        Range of rows.
+        Range of sprouts.
     """
-    grid, network, p = state.grid, rules.tissue.network, rules.patient.traits.vessels
-    voxel, segment, flow = state.vessels.voxel, state.vessels.segment, state.vessels.state
-    ident, vegf = state.vessels.ident, state.fields.vegf
-    wanted, priority, branches = sprouts.wanted, sprouts.priority, sprouts.branches
-    first_words, _ = even_words(clock.seed, STREAM_SPROUTING, ident[first:last], clock.step, 0)
-    for row in range(first, last):
-        wanted[row] = NOBODY
-        if flow[row] != OPEN:
-            continue
+    grid, voxel, segment, ident = state.grid, state.vessels.voxel, state.vessels.segment, state.vessels.ident
+    rows, wanted, priority, branches = sprouts.row, sprouts.wanted, sprouts.priority, sprouts.branches
+    for i in range(first, last):
+        row = rows[i]
         z, y, x = place_of(voxel[row], grid)
-        here = calls[z // CALL_CUBE, y // CALL_CUBE, x // CALL_CUBE]
-        rate = sprouting_rate(here[1], here[0], vegf[block_of(z, y, x, grid)], p)
-        draw = to_unit(first_words[row - first])
-        if draw < rate * clock.dt and draw < hazard_to_probability(rate, clock.dt):  # the former is the larger
-            words = philox(clock.seed, STREAM_SPROUTING, ident[row], clock.step, 0)
-            end, ahead = straight_on(z, y, x, segment[row], segment_at, grid)
-            draws = (to_unit(words[1]), to_unit(words[2]))
-            wanted[row] = sprout_target(z, y, x, ahead, draws, state, network.tip_persistence)
-            priority[row], branches[row] = words[3], 0 if end else 1
+        words = philox(clock.seed, STREAM_SPROUTING, ident[row], clock.step, 0)
+        end, ahead = straight_on(z, y, x, segment[row], segment_at, grid)
+        wanted[i] = sprout_target(z, y, x, ahead, (to_unit(words[1]), to_unit(words[2])), state, persistence)
+        priority[i], branches[i] = words[3], 0 if end else 1
 
 
 @kernel(borrows=True)
@@ -311,22 +335,25 @@ def order_by(keys, rows):
 
 
 @kernel
-def winning_rows(wanted, priority, ident):
-    """Rows whose proposals win, ordered by the voxel wanted: the highest priority, then the lowest ident."""
-    rows, proposals = np.empty(wanted.size, dtype=np.int64), 0
-    for row in range(wanted.size):
-        if wanted[row] != NOBODY:
-            rows[proposals] = row
+def winning(sprouts, ident):
+    """Sprouts that win, ordered by the voxel wanted: the highest priority, then the lowest ident of the vessel."""
+    source, wanted, priority = sprouts.row, sprouts.wanted, sprouts.priority
+    found, proposals = np.empty(wanted.size, dtype=np.int64), 0
+    for sprout in range(wanted.size):
+        if wanted[sprout] != NOBODY:
+            found[proposals] = sprout
             proposals += 1
     winners, n = np.empty(proposals, dtype=np.int64), 0
-    order_by(wanted, rows[:proposals])
-    for row in rows[:proposals]:
-        if n > 0 and wanted[row] == wanted[winners[n - 1]]:
+    order_by(wanted, found[:proposals])
+    for sprout in found[:proposals]:
+        if n > 0 and wanted[sprout] == wanted[winners[n - 1]]:
             best = winners[n - 1]
-            if priority[row] > priority[best] or (priority[row] == priority[best] and ident[row] < ident[best]):
-                winners[n - 1] = row
+            if priority[sprout] > priority[best] or (
+                priority[sprout] == priority[best] and ident[source[sprout]] < ident[source[best]]
+            ):
+                winners[n - 1] = sprout
         else:
-            winners[n] = row
+            winners[n] = sprout
             n += 1
     return winners[:n]
 
@@ -346,7 +373,7 @@ def settle_sprouts(table, kind, count, next_ident, next_segment, sprouts, maturi
     next_ident, next_segment
         Numbers of the next vessel and of the next segment.
     sprouts
-        `Sprouts`, filled by `propose_sprouts`.
+        `Sprouts`, filled by `aim_sprouts`.
     maturity_of_new
         0-1.
     step
@@ -358,18 +385,18 @@ def settle_sprouts(table, kind, count, next_ident, next_segment, sprouts, maturi
         New count, next ident, next segment. A count below zero: the arrays are too short, minus count rows are
         needed, and nothing has changed.
     """
-    wanted, branches = sprouts.wanted, sprouts.branches
-    parents = winning_rows(wanted, sprouts.priority, table.ident)
-    if count + parents.size > table.ident.size:
-        return -(count + parents.size), next_ident, next_segment
+    rows, wanted, branches = sprouts.row, sprouts.wanted, sprouts.branches
+    winners = winning(sprouts, table.ident)
+    if count + winners.size > table.ident.size:
+        return -(count + winners.size), next_ident, next_segment
     ident, segment, voxel = table.ident, table.segment, table.voxel
     maturity, flow, born = table.maturity, table.state, table.born
-    for parent in parents:
-        ident[count], voxel[count], born[count] = next_ident, wanted[parent], step
-        segment[count] = next_segment if branches[parent] else segment[parent]
+    for i in winners:
+        ident[count], voxel[count], born[count] = next_ident, wanted[i], step
+        segment[count] = next_segment if branches[i] else segment[rows[i]]
         maturity[count], flow[count] = maturity_of_new, OPEN
-        kind[wanted[parent]] = VESSEL
-        next_segment += int(branches[parent])
+        kind[wanted[i]] = VESSEL
+        next_segment += int(branches[i])
         next_ident += 1
         count += 1
     return count, next_ident, next_segment

@@ -13,6 +13,7 @@ from tumorsim.lattice.crew import ONE, Crew
 
 Counts = NDArray[np.int64]
 ROW = 4  # voxels that are as much work as one row
+AIM = 50  # rows that are as much work as one sprout
 
 
 def recruit_lymphocytes(
@@ -186,17 +187,23 @@ def sprout_vessels(
     tuple of int
         As `network.settle_sprouts`.
     """
-    table = state.vessels
-    heard = heard_calls(state, count, cells, rules, crew)
+    table, voxels, law = state.vessels, state.voxels, rules.patient.traits.vessels
+    heard, begins = heard_calls(state, count, cells, rules, crew), np.empty(count, np.uint8)
+    arguments = (begins, table, state.fields.vegf, state.grid, heard, clock, law)
+    crew.run(network.draw_sprouts, count, *arguments, voxels=ROW * count)
+    rows = np.flatnonzero(begins)
+    if rows.size == 0:
+        return count, next_ident, next_segment
     if marks is None:
-        marks = np.full(state.voxels.kind.size, NOBODY, np.int32)
-    here = marks, table.voxel, table.segment, table.state
-    crew.run(network.mark_segments, count, *here, True, voxels=ROW * count)
-    sprouts = Sprouts(np.empty(count, np.int32), np.empty(count, np.uint64), np.empty(count, np.uint8))
-    crew.run(network.propose_sprouts, count, sprouts, state, marks, heard, clock, rules, voxels=ROW * count)
-    crew.run(network.mark_segments, count, *here, False, voxels=ROW * count)
-    maturity = float(rules.patient.traits.vessels.baseline_maturity)
+        marks = np.full(voxels.kind.size, NOBODY, np.int32)
+    called, new = np.zeros(next_segment, np.uint8), rows.size
+    called[table.segment[rows]] = 1
+    sprouts = Sprouts(rows, np.empty(new, np.int32), np.empty(new, np.uint64), np.empty(new, np.uint8))
+    persistence = float(rules.tissue.network.tip_persistence)
+    crew.run(network.mark_segments, count, marks, table, called, True, voxels=ROW * count)
+    crew.run(network.aim_sprouts, new, sprouts, state, marks, clock, persistence, voxels=ROW * AIM * new)
+    crew.run(network.mark_segments, count, marks, table, called, False, voxels=ROW * count)
     used, ident, segment = network.settle_sprouts(
-        table, state.voxels.kind, count, next_ident, next_segment, sprouts, maturity, clock.step
+        table, voxels.kind, count, next_ident, next_segment, sprouts, float(law.baseline_maturity), clock.step
     )
     return int(used), int(ident), int(segment)
