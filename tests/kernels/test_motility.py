@@ -32,6 +32,21 @@ def recruit(
 # --- entering --------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("gains", [(1.5, 2.0), (-0.8, 0.5), (0.7, -3.0), (0.0, 0.0)])
+def test_the_ceiling_is_above_all_uptake(gains: tuple[float, float]) -> None:
+    """What spares most vessels their rate must not keep anybody out."""
+    flow, entry = gains
+    by = twins.rules(twins.patient(vessels={"maturity_perfusion_gain": flow}, trafficking={"maturity_gain": entry}))
+    rng, traits = np.random.default_rng(3), by.patient.traits
+    most = motility.most_uptake(by.tissue, traits)
+    for maturity in [0.0, 1.0, *rng.random(50)]:
+        for vegf in (0.0, 1e-9, 300.0 * rng.random()):
+            assert motility.uptake_per_vessel(maturity, vegf, by.tissue, traits) <= most
+    if flow * entry > 0.0 or flow == 0.0:
+        ends = [motility.uptake_per_vessel(end, 0.0, by.tissue, traits) for end in (0.0, 1.0)]
+        assert max(ends) == most, "a ceiling far above the rates spares nobody"
+
+
 @pytest.mark.parametrize("shape", SHAPES[:3])
 @pytest.mark.parametrize("seed", range(3))
 def test_recruitment_equals_its_twin(shape: tuple[int, int, int], seed: int, by: lattice.Rules) -> None:

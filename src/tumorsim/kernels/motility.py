@@ -106,6 +106,19 @@ def uptake_per_vessel(maturity, vegf, tissue, traits):
 
 
 @kernel(borrows=True)
+def most_uptake(tissue, traits):
+    """What `uptake_per_vessel` never exceeds, 1/day: it is linear in maturity where it is not zero."""
+    volume = tissue.network.cells_per_vessel / traits.growth.cell_density
+    v, t, baseline = traits.vessels, traits.trafficking, traits.vessels.baseline_maturity
+    flow = max(vessels.perfusion(1.0, 0.0, 0.0, v), vessels.perfusion(1.0, 1.0, 0.0, v))
+    ends = (
+        effectors.recruitment_rate(volume, flow, 0.0, 0.0, baseline, t),
+        effectors.recruitment_rate(volume, flow, 1.0, 0.0, baseline, t),
+    )
+    return max(ends)
+
+
+@kernel(borrows=True)
 def enter(row, ident, product, voxel, people, load, step):
     """Fill a new row of the table; beyond its end only what needs no row happens."""
     if row >= people.ident.shape[0]:
@@ -134,16 +147,24 @@ def draw_arrivals(arriving, state, blood, clock, rules, first, last):
     """
     pipes, grid, vegf = state.vessels, state.grid, state.fields.vegf
     flow, places, idents, maturity = pipes.state, pipes.voxel, pipes.ident, pipes.maturity
-    rates = np.zeros(last - first)
-    for row in range(first, last):
-        if flow[row] == OPEN:
+    most, rows = most_uptake(rules.tissue, rules.patient.traits), np.empty(last - first + 1, np.int32)
+    arriving[first:last] = 0
+    for product in range(blood.size):
+        none = 1.0 - blood[product] * most * clock.dt  # the probability of no arrival is nowhere below it
+        if none >= 1.0:
+            continue
+        words, _ = random.even_words(clock.seed, random.STREAM_RECRUITMENT, idents[first:last], clock.step, product)
+        number = 0
+        for row in range(first, last):
+            rows[number] = row
+            number += int(random.to_unit(words[row - first]) > none)
+        for row in rows[:number]:
+            if flow[row] != OPEN:
+                continue
             z, y, x = place_of(places[row], grid)
             here = vegf[block_of(z, y, x, grid)]
-            rates[row - first] = uptake_per_vessel(maturity[row], here, rules.tissue, rules.patient.traits)
-    for product in range(blood.size):
-        words, _ = random.even_words(clock.seed, random.STREAM_RECRUITMENT, idents[first:last], clock.step, product)
-        for row in range(first, last):
-            drawn = poisson_count(random.to_unit(words[row - first]), blood[product] * rates[row - first] * clock.dt)
+            rate = uptake_per_vessel(maturity[row], here, rules.tissue, rules.patient.traits)
+            drawn = poisson_count(random.to_unit(words[row - first]), blood[product] * rate * clock.dt)
             arriving[row, product] = min(drawn, ROOM)
 
 
