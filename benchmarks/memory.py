@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.figure import Figure
 from benchmarks.jobs import TRIAL, tumorsim
 
-SIZES = {True: (100, 600), False: (2_000, 8_000)}  # patients; the quick ones are for trying the code alone
+SIZES = {True: (100, 600), False: (20_000, 60_000)}  # patients: blocks of 10,000, and less for trying the code alone
 MILLION = 1_000_000
 AIM = 2.0  # GiB
 
