@@ -136,9 +136,9 @@ def roofline(run: Run) -> Any:
     axes.set_xlim(low, high)
     axes.set_ylim(floor, ceiling)
     slant = _slant(low, high, floor, ceiling)
-    for name in memory:
+    for turn, name in enumerate(memory):
         axes.plot([low, limits["fma"] / limits[name]], [low * limits[name], limits["fma"]], color=GREY, lw=0.9)
-        x = low * 1.15
+        x = low * (1.15, 2.1)[turn % 2]  # neighbours may be close
         axes.annotate(
             f"{LIMIT_NAMES[name]} {limits[name]:.3g} GB/s", (x, x * limits[name]), xytext=(0, 2.5), fontsize=TINY,
             textcoords="offset points", rotation=slant, rotation_mode="anchor", color=GREY, va="bottom",
