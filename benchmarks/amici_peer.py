@@ -23,14 +23,13 @@ from benchmarks.figure import Figure, Skip
 from benchmarks.patient import empty, most_lesions_first, study
 from benchmarks.roadrunner import DAYS, LOOKS, REFERENCE, cpu_seconds, immortal
 from benchmarks.timing import ratio
-from tumorsim.kernels.layout import LANES
 from tumorsim.models.patient import simulate_batch
 from tumorsim.sbml.document import sbml_text
 from tumorsim.sbml.model import Exported, export_patient, names_of, state_ids
 from tumorsim.trial import Study, study_roster
 
 PATIENT = 0  # two lesions; its code takes a minute and a half to make, that of one with four lesions five
-COPIES = 3 * LANES
+COPIES = 48
 TRIED = (1e-6, 1e-7, 1e-8, 1e-9, 1e-10)
 ABSOLUTE = 0.01  # the one absolute tolerance of all states over the relative one; with 1 some patients fail
 MOST_STEPS = 1_000_000

@@ -42,7 +42,7 @@ FLOORS = {
 }  # fmt: skip
 RATIO_FLOOR = 1e-4  # effectors a tumour cell that kill a fortieth of what grows
 AIM_OF_SCIPY = 80.0, 150.0
-PATIENTS = {True: layout.LANES, False: 3 * layout.LANES}  # of ours, by whether it is the quick tier
+PATIENTS = {True: 16, False: 48}  # of ours, by whether it is the quick tier
 PEERS = {True: 2, False: 12}  # of them, the peers'
 
 

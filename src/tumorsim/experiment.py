@@ -43,6 +43,7 @@ MEMORY = "memory_cd8"
 LATTICE = "lattice"  # all kernels that a spatial study calls
 RESERVE = 0.9  # liver reserve of the body; nothing on the lattice depends on it
 SMALL = 8  # voxels a side of the lattice on which kernels are compiled
+SPROUTING = 1e9  # capacity growth rate, 1/day, of its vessels, which sprout for sure
 _ROUNDING = 1e-6  # of a step: days of the series and of snapshots fall on steps
 Progress = Callable[[int, int], None]
 Arrays = dict[str, NDArray[Any]]
@@ -260,6 +261,7 @@ def _first_steps(study: Experiment) -> None:
     tumour = dataclasses.replace(plan.tumour, shape="filled", cell_fraction=0.5)
     plan = dataclasses.replace(plan, shape=(depth, SMALL, SMALL), tumour=tumour, memory=1.0)
     plan = dataclasses.replace(plan, vessel_spacing=3.0 * plan.spacing, vessel_spacing_inside=3.0 * plan.spacing)
+    plan.traits["vessels"]["capacity_growth_rate"], plan.tissue["network"]["cells_per_vessel"] = SPROUTING, 1.0
     session = np.zeros(min(1, plan.procedures.size), np.int64)  # one of TACE in the second step, if there are any
     doses = Doses(session + plan.dt, session + layout.EVENT_TACE, session, 0.0 * session)
     with Crew(1) as crew:
