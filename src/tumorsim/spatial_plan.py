@@ -12,11 +12,11 @@ from tumorsim.spatial_rules import tumour_volume
 from tumorsim.spatial_scenario import SpatialScenario
 
 # Processor time of a step: of each voxel, fields included, and of calls whatever the size. Measured on one
-# core of a busy server with 1,600 to 1,000,000 voxels; only the estimate that `check` prints rests on these.
-NS_PER_VOXEL_STEP: Final = 100.0
-MS_PER_STEP: Final = 1.4
+# core of a busy server with 1,600 to 3,000,000 voxels; only the estimate that `check` prints rests on these.
+NS_PER_VOXEL_STEP: Final = 30.0
+MS_PER_STEP: Final = 1.0
 # imports, loading of compiled kernels, writing of the result
-SECONDS_BASE: Final = 5.0
+SECONDS_BASE: Final = 3.0
 
 # What a lattice holds, in bytes. A voxel: kind, traits, id, intent, load, held; oxygen, its sources and
 # the solver (21); an eighth of a block's six signals, eight effects, their sources and solver.
