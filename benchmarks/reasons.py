@@ -22,8 +22,8 @@ REASONS: dict[str, str] = {
         "columns along z in strips of 32 lines (up to 1.3 times as long)"
     ),
     "diffusion step, 100³, 2 threads": (
-        "a step keeps 24 MB in hand, and the third-level cache is shared with whoever else is on the machine: it waits "
-        f"for {_MEMORY}. In a freer hour it gained 1.67"
+        "a step keeps 24 MB in hand, and the third-level cache is shared with whoever else is on the machine: "
+        f"while they fill it, it waits for {_MEMORY}. In two runs of the suite it gained 1.0 and 1.7"
     ),
     "agent step, 129,477 cells in 72³, 2 threads": (
         "a step takes 2 ms, and some twenty phases are handed over at 16 µs each, beside what one thread settles "
@@ -31,7 +31,8 @@ REASONS: dict[str, str] = {
     ),
     "agent step, 1,036,738 cells in 144³, 2 threads": (
         "3 ms of a step are one thread's, which settles what cells and effectors compete for in a fixed order, and the "
-        f"rest waits in part for {_MEMORY}. Settling by slabs was weighed: four more handovers would eat most of it"
+        f"rest waits in part for {_MEMORY}. Two runs gained "
+        "1.5 and 1.8. Settling by slabs was weighed: four more handovers would eat most of it"
     ),
     "lattice of 144³, 2 threads": (
         f"as the agent step, and its fields wait for {_MEMORY}. By processor time, with a core for each thread, it "
