@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from tumorsim.store import StoredResult
     from tumorsim.trial import Study
 
+STATISTICS_FOLLOW = "all patients are simulated; statistics follow, some four minutes for a million patients"
+
 
 @dataclass(frozen=True)
 class Result(OpenedResult[TrialData]):
@@ -209,6 +211,8 @@ def run_study(
             data = simulate_trial(scenario, threads=count, progress=progress, notify=notify)
         else:
             data = _simulate_blocks(scenario, folder, size, count, progress, notify)
+            if notify is not None:
+                notify(STATISTICS_FOLLOW)
         told = summary.build(
             data, scenario.name, scenario.title, scenario.seed, scenario.endpoints, scenario.targets,
             scenario.trial.matching,

@@ -130,6 +130,7 @@ def test_an_interrupted_run_goes_on_with_any_block_size(tmp_path: Path) -> None:
     )
     assert told[0] > 2 * 10
     assert any("10 of 23 patients are there" in note for note in notes)
+    assert "statistics follow" in notes[-1]  # minutes for a million, in which nothing else is said
     assert made.digest == digest(run_trial(study_of(scenario())), made.stored.scenario_text, scenario().seed)
     assert not partial_folder(out).exists()
 
