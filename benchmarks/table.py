@@ -63,6 +63,14 @@ COLUMNS: tuple[tuple[str, Cell], ...] = (
     ("beside", beside),
     ("goal", goal_of),
 )
+# a page is narrow: what is judged first
+ON_A_PAGE: tuple[tuple[str, Cell], ...] = (
+    ("work", lambda figure: figure.work),
+    ("goal", goal_of),
+    ("beside", beside),
+    ("rate", lambda figure: f"{number(figure.rate)} {figure.unit}"),
+    ("error", error_of),
+)
 
 
 def groups(figures: Sequence[Figure]) -> list[tuple[str, list[Figure]]]:
@@ -195,7 +203,7 @@ def reason(figure: Figure) -> str:
 
 def markdown(figures: Sequence[Figure]) -> list[str]:
     """A table; columns that are empty throughout are left out."""
-    shown = [(name, cell) for name, cell in COLUMNS if name in ("work", "rate") or any(map(cell, figures))]
+    shown = [(name, cell) for name, cell in ON_A_PAGE if any(map(cell, figures))]
     lines = ["| " + " | ".join(name for name, _ in shown) + " |", "| " + " | ".join("---" for _ in shown) + " |"]
     for figure in figures:
         cells = [cell(figure).replace("|", "\\|").replace("MISSED", "**missed**") for _, cell in shown]
